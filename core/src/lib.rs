@@ -1,1 +1,52 @@
-//! core
+//! Kaltura application tokens: create, list, update and delete them, and exchange them for sessions.
+//!
+//! ```no_run
+//! use kaltura_app_token::{Client, NewToken, SessionRequest};
+//!
+//! # async fn run() -> kaltura_app_token::Result<()> {
+//! let client = Client::builder()
+//!     .partner_id(123_456)
+//!     .admin_secret(std::env::var("KALTURA_ADMIN_SECRET").unwrap_or_default())
+//!     .build()?;
+//! let token = client.add_token(&NewToken::new().description("nightly export")).await?;
+//!
+//! // Whoever has the token's id and value needs no admin secret:
+//! let integration = Client::builder().partner_id(123_456).build()?;
+//! let value = token.token.expect("add answers with the value");
+//! let session = integration.start_session(&SessionRequest::new(token.id, value)).await?;
+//! println!("{}", session.ks.reveal());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Credentials are [`Secret`]s: they are not printed by `Debug`, not part of any error, and wiped when
+//! dropped. Failures are [`Error`]s with a kind, for exceptions of the API a code, and a hint.
+
+pub mod blocking;
+mod client;
+mod config;
+mod error;
+mod exchange;
+mod ks;
+mod model;
+mod privileges;
+mod retry;
+mod secret;
+mod transport;
+mod wire;
+
+pub use client::{AdminSession, Cancel, Client, ClientBuilder, Tokens};
+pub use config::{DEFAULT_SERVICE_URL, Need, Settings, Source, normalize_service_url};
+pub use error::{ApiCode, ApiError, Error, ErrorKind, KsFailure, Result};
+pub use exchange::token_hash;
+pub use ks::{Ks, KsFields, KsInfo, KsVersion};
+pub use model::{
+    AppToken, HashType, ListOptions, NewToken, Pager, ProfileFields, ResponseProfile, Session,
+    SessionInfo, SessionRequest, SessionType, TokenField, TokenFilter, TokenOrder, TokenPage,
+    TokenStatus, TokenUpdate,
+};
+pub use privileges::{PrivilegeLint, PrivilegeUse, Privileges};
+pub use retry::{Clock, RetryPolicy};
+pub use secret::Secret;
+pub use transport::{BoxFuture, Transport, TransportAnswer, TransportError};
+pub use wire::Action;

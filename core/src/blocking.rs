@@ -1,0 +1,357 @@
+//! The client for callers without an async runtime: what the C library and the Python package call.
+//!
+//! Owns the runtime, survives a fork, and lets a caller look up now and then while it waits. The runtime
+//! starts no thread: whichever caller is waiting drives it, so a blocking call costs no switch between
+//! threads. Knows no FFI type.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+
+use crate::client::{Cancel, ClientBuilder};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{
+    AppToken, ListOptions, NewToken, Pager, Session, SessionInfo, SessionRequest, TokenPage, TokenUpdate,
+};
+use crate::secret::Secret;
+
+/// How often a waiting caller is asked whether to go on.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Asked now and then while a call waits; `false` cancels the call.
+pub type Tick<'a> = &'a mut dyn FnMut() -> bool;
+
+/// [`crate::Client`] without async: the same methods, safe to share between threads and usable on both
+/// sides of a fork.
+///
+/// ```no_run
+/// use kaltura_app_token::{SessionRequest, blocking::Client};
+///
+/// let client = Client::new(kaltura_app_token::Client::builder().partner_id(123_456))?;
+/// let session = client.start_session(&SessionRequest::new("1_ab12cd34", "the token's value"))?;
+/// # Ok::<(), kaltura_app_token::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Client {
+    builder: ClientBuilder,
+    process: ArcSwapOption<Process>,
+}
+
+/// What belongs to one process and must not be touched by its children.
+#[derive(Debug)]
+struct Process {
+    pid: u32,
+    client: Option<crate::Client>,
+    runtime: Option<tokio::runtime::Runtime>,
+}
+
+impl Process {
+    fn start(builder: &ClientBuilder) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()
+            .map_err(|error| Error::config(format!("the runtime cannot be started: {error}")))?;
+        Ok(Self {
+            pid: std::process::id(),
+            client: Some(builder.clone().build()?),
+            runtime: Some(runtime),
+        })
+    }
+
+    fn is_ours(&self) -> bool {
+        self.pid == std::process::id()
+    }
+
+    fn run<T>(
+        &self,
+        cancel: &Cancel,
+        tick: Option<Tick<'_>>,
+        call: impl AsyncFnOnce(crate::Client) -> Result<T>,
+    ) -> Result<T> {
+        let (Some(client), Some(runtime)) = (&self.client, &self.runtime) else {
+            return Err(forked());
+        };
+        if tokio::runtime::Handle::try_current().is_ok() {
+            return Err(Error::config(
+                "a blocking call inside an async runtime would stop it: use the async client there",
+            ));
+        }
+        let client = client.with_cancel(cancel);
+        runtime.block_on(async {
+            // Nobody drove the runtime since the last call: let it notice, before a connection is
+            // chosen, which of the idle ones the server has closed meanwhile.
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+            let call = call(client);
+            match tick {
+                Some(tick) => self.watch(call, cancel, tick).await,
+                None => call.await,
+            }
+        })
+    }
+
+    /// Waits for a call, asking now and then whether to go on.
+    async fn watch<T>(&self, call: impl Future<Output = Result<T>>, cancel: &Cancel, tick: Tick<'_>) -> Result<T> {
+        tokio::pin!(call);
+        loop {
+            tokio::select! {
+                biased;
+                result = &mut call => return result,
+                () = tokio::time::sleep(TICK) => {}
+            }
+            let go_on = tick();
+            if !self.is_ours() {
+                // The caller forked while it was asked, and this is the child.
+                return Err(forked());
+            }
+            if !go_on {
+                cancel.trigger();
+            }
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let (client, runtime) = (self.client.take(), self.runtime.take());
+        if self.is_ours() {
+            drop(client);
+            if let Some(runtime) = runtime {
+                runtime.shutdown_background();
+            }
+        } else {
+            // A child leaks what it inherited: dropping it would close what the parent still uses and
+            // take locks that no thread here will ever let go.
+            std::mem::forget((client, runtime));
+        }
+    }
+}
+
+fn forked() -> Error {
+    Error::new(
+        ErrorKind::Forked,
+        "the call was under way in the process that this one was forked from",
+    )
+    .with_hint("make the call again here")
+}
+
+impl Client {
+    /// Makes the client. Connects to nothing and starts no thread.
+    ///
+    /// # Errors
+    /// `Config` as [`ClientBuilder::build`].
+    pub fn new(builder: ClientBuilder) -> Result<Self> {
+        let process = Process::start(&builder)?;
+        Ok(Self {
+            builder,
+            process: ArcSwapOption::from_pointee(process),
+        })
+    }
+
+    /// The runtime and the connections of this process, made anew in a child.
+    fn process(&self) -> Result<Arc<Process>> {
+        let current = self.process.load_full();
+        if let Some(process) = &current
+            && process.is_ours()
+        {
+            return Ok(Arc::clone(process));
+        }
+        let fresh = Arc::new(Process::start(&self.builder)?);
+        let previous = self.process.compare_and_swap(&current, Some(Arc::clone(&fresh)));
+        match &*previous {
+            // Another thread of this process was faster.
+            Some(process) if process.is_ours() => Ok(Arc::clone(process)),
+            _ => Ok(fresh),
+        }
+    }
+
+    /// Runs a call of the async client and waits for it.
+    ///
+    /// `tick` is called about every 50 ms on the waiting thread; when it says `false` the call is
+    /// cancelled.
+    ///
+    /// # Errors
+    /// The call's own; `Cancelled`; `Forked` in a child that was forked by `tick`.
+    pub fn run<T>(
+        &self,
+        cancel: &Cancel,
+        tick: Option<Tick<'_>>,
+        call: impl AsyncFnOnce(crate::Client) -> Result<T>,
+    ) -> Result<T> {
+        self.process()?.run(cancel, tick, call)
+    }
+
+    /// The service URL in use.
+    ///
+    /// # Errors
+    /// `Config`, in a child, when the client cannot be made anew.
+    pub fn service_url(&self) -> Result<String> {
+        self.with_client(|client| client.service_url().to_owned())
+    }
+
+    /// The account.
+    ///
+    /// # Errors
+    /// As [`Client::service_url`].
+    pub fn partner_id(&self) -> Result<Option<i64>> {
+        self.with_client(crate::Client::partner_id)
+    }
+
+    /// Asks the async client for something that needs no waiting.
+    ///
+    /// # Errors
+    /// As [`Client::service_url`].
+    pub fn with_client<T>(&self, ask: impl FnOnce(&crate::Client) -> T) -> Result<T> {
+        self.process()?.client.as_ref().map(ask).ok_or_else(forked)
+    }
+
+    fn wait<T>(&self, call: impl AsyncFnOnce(crate::Client) -> Result<T>) -> Result<T> {
+        self.run(&Cancel::new(), None, call)
+    }
+
+    /// See [`crate::Client::add_token`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn add_token(&self, token: &NewToken) -> Result<AppToken> {
+        self.wait(async |client| client.add_token(token).await)
+    }
+
+    /// See [`crate::Client::get_token`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn get_token(&self, id: &str) -> Result<AppToken> {
+        self.wait(async |client| client.get_token(id).await)
+    }
+
+    /// See [`crate::Client::list_tokens`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn list_tokens(&self, options: &ListOptions, pager: Pager) -> Result<TokenPage> {
+        self.wait(async |client| client.list_tokens(options, pager).await)
+    }
+
+    /// See [`crate::Client::tokens`].
+    ///
+    /// # Errors
+    /// As [`Client::service_url`].
+    pub fn tokens(&self, options: ListOptions) -> Result<Tokens> {
+        let process = self.process()?;
+        let walk = process.client.as_ref().map(|client| client.tokens(options));
+        Ok(Tokens { process, walk })
+    }
+
+    /// See [`crate::Client::update_token`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn update_token(&self, id: &str, update: &TokenUpdate) -> Result<AppToken> {
+        self.wait(async |client| client.update_token(id, update).await)
+    }
+
+    /// See [`crate::Client::delete_token`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn delete_token(&self, id: &str) -> Result<()> {
+        self.wait(async |client| client.delete_token(id).await)
+    }
+
+    /// See [`crate::Client::start_session`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_session(&self, request: &SessionRequest) -> Result<Session> {
+        self.wait(async |client| client.start_session(request).await)
+    }
+
+    /// See [`crate::Client::start_widget_session`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_widget_session(&self) -> Result<Session> {
+        self.wait(async |client| client.start_widget_session().await)
+    }
+
+    /// See [`crate::Client::start_admin_session`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_admin_session(&self) -> Result<Session> {
+        self.wait(async |client| client.start_admin_session().await)
+    }
+
+    /// See [`crate::Client::session_info`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn session_info(&self, ks: Option<&Secret>) -> Result<SessionInfo> {
+        self.wait(async |client| client.session_info(ks).await)
+    }
+
+    /// See [`crate::Client::end_session`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn end_session(&self, ks: &Secret) -> Result<()> {
+        self.wait(async |client| client.end_session(ks).await)
+    }
+}
+
+/// A walk over all tokens that waits for each page: see [`crate::Client::tokens`].
+#[derive(Debug)]
+pub struct Tokens {
+    process: Arc<Process>,
+    walk: Option<crate::Tokens>,
+}
+
+impl Tokens {
+    /// As `next` of the iterator, asking now and then whether to go on; `false` ends the walk.
+    ///
+    /// # Errors
+    /// The kinds of [`crate::Client::list_tokens`]; `Forked` in a child.
+    pub fn next_with(&mut self, tick: Option<Tick<'_>>) -> Option<Result<AppToken>> {
+        if !self.process.is_ours() {
+            // Not dropped either: its connections are the parent's.
+            return self.walk.take().map(|walk| {
+                std::mem::forget(walk);
+                Err(forked())
+            });
+        }
+        let walk = self.walk.as_mut()?;
+        let cancel = Cancel::new();
+        let stopped = async {
+            cancel.triggered().await;
+            Err(crate::client::cancelled_error())
+        };
+        let next = async |_| {
+            tokio::select! {
+                biased;
+                token = walk.next() => token.transpose(),
+                stopped = stopped => stopped,
+            }
+        };
+        self.process.run(&cancel, tick, next).transpose()
+    }
+}
+
+impl Iterator for Tokens {
+    type Item = Result<AppToken>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_with(None)
+    }
+}
+
+impl Drop for Tokens {
+    fn drop(&mut self) {
+        if !self.process.is_ours() {
+            std::mem::forget(self.walk.take());
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Which failure of which action is tried again, and when. Holds the seams for time and chance, so that
+//! tests can drive both. Sends nothing itself.
+
+use std::fmt;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::error::{Error, ErrorKind};
+use crate::transport::BoxFuture;
+use crate::wire::Action;
+
+/// Time, as the client sees it.
+pub trait Clock: fmt::Debug + Send + Sync {
+    /// Time since the unix epoch.
+    fn unix_now(&self) -> Duration;
+    /// Time since some moment in the past; never goes back.
+    fn steady_now(&self) -> Duration;
+    /// Waits.
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+}
+
+/// The machine's clock, and tokio's timer.
+#[derive(Debug)]
+pub(crate) struct SystemClock(Instant);
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Clock for SystemClock {
+    fn unix_now(&self) -> Duration {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+    }
+
+    fn steady_now(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+/// How often and how fast to try again: by default three times, after 1, 2 and 4 seconds, each a little
+/// more or less (section 10 of the guide).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RetryPolicy {
+    /// How many times a request is sent again at most.
+    pub max_retries: u32,
+    /// The first wait; each following one is twice as long.
+    pub backoff: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            max_retries: 3,
+            backoff: Duration::from_secs(1),
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// How long to wait before the next attempt; `None`: this failure is final.
+    ///
+    /// `chance` is a number from 0 to 1, `left` the time that the whole call has left.
+    pub(crate) fn next(
+        &self,
+        action: Action,
+        error: &Error,
+        attempts: u32,
+        left: Duration,
+        chance: f64,
+    ) -> Option<Duration> {
+        if attempts > self.max_retries || !may_repeat(action, error) {
+            return None;
+        }
+        let factor = 2_u32.saturating_pow(attempts.saturating_sub(1));
+        let wait = self.backoff.saturating_mul(factor).mul_f64(0.75 + chance / 2.0);
+        let wait = wait.max(error.retry_after().unwrap_or_default());
+        (wait < left).then_some(wait)
+    }
+}
+
+/// The last column of the error table. Whoever can still answer a `true` here has not been sent, or is
+/// an action that may be sent twice.
+fn may_repeat(action: Action, error: &Error) -> bool {
+    match error.kind() {
+        ErrorKind::Connect => true,
+        ErrorKind::Interrupted | ErrorKind::Timeout | ErrorKind::Http | ErrorKind::Api => {
+            action.is_repeatable() && error.is_retryable()
+        }
+        ErrorKind::Config
+        | ErrorKind::Decode
+        | ErrorKind::OutcomeUnknown
+        | ErrorKind::Cancelled
+        | ErrorKind::Forked => false,
+    }
+}
+
+/// A number from 0 to 1, from the operating system.
+pub(crate) fn chance() -> f64 {
+    // Without randomness the waits are merely all alike.
+    getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX))
+}
+
+/// `Retry-After`: seconds, or a date held against the server's own.
+pub(crate) fn retry_after(value: Option<&str>, server_now: SystemTime) -> Option<Duration> {
+    let value = value?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = httpdate::parse_http_date(value).ok()?;
+    Some(until.duration_since(server_now).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ApiError;
+
+    fn api(code: &str) -> Error {
+        Error::from_api(ApiError {
+            code: code.into(),
+            message: String::new(),
+            args: Vec::new(),
+        })
+    }
+
+    fn http(status: u16) -> Error {
+        Error::new(ErrorKind::Http, "").with_http_status(status)
+    }
+
+    /// The error table, kind by kind and action by action.
+    #[test]
+    fn only_what_cannot_harm_is_tried_again() {
+        let failures = [
+            (Error::new(ErrorKind::Connect, ""), true, true),
+            (Error::new(ErrorKind::Interrupted, ""), true, false),
+            (Error::new(ErrorKind::Timeout, ""), true, false),
+            (http(408), true, false),
+            (http(429), true, false),
+            (http(500), true, false),
+            (http(503), true, false),
+            (http(302), false, false),
+            (http(403), false, false),
+            (http(404), false, false),
+            (api("INTERNAL_SERVERL_ERROR"), true, false),
+            (api("ACTION_BLOCKED"), true, false),
+            (api("INVALID_APP_TOKEN_HASH"), false, false),
+            (api("INVALID_KS"), false, false),
+            (api("APP_TOKEN_EXPIRED"), false, false),
+            (api("EXPIRED_TOKEN"), false, false),
+            (api("PROPERTY_VALIDATION_NOT_UPDATABLE"), false, false),
+            (Error::new(ErrorKind::Config, ""), false, false),
+            (Error::new(ErrorKind::Decode, ""), false, false),
+            (Error::new(ErrorKind::OutcomeUnknown, ""), false, false),
+            (Error::new(ErrorKind::Cancelled, ""), false, false),
+            (Error::new(ErrorKind::Forked, ""), false, false),
+        ];
+        for kind in ErrorKind::ALL {
+            assert!(failures.iter().any(|(error, ..)| error.kind() == kind), "{kind:?}");
+        }
+        for (error, repeatable, add) in failures {
+            for action in Action::ALL {
+                let expected = if action == Action::TokenAdd { add } else { repeatable };
+                assert_eq!(may_repeat(action, &error), expected, "{action:?} {error:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn waits_double_from_one_second_with_a_quarter_of_jitter_and_end_after_three() {
+        let policy = RetryPolicy::default();
+        let error = http(503);
+        let hour = Duration::from_secs(3600);
+        let wait = |attempts, chance| policy.next(Action::TokenGet, &error, attempts, hour, chance);
+        for (attempts, seconds) in [(1, 1.0), (2, 2.0), (3, 4.0)] {
+            assert_eq!(wait(attempts, 0.0), Some(Duration::from_secs_f64(seconds * 0.75)));
+            assert_eq!(wait(attempts, 0.5), Some(Duration::from_secs_f64(seconds)));
+            assert_eq!(wait(attempts, 1.0), Some(Duration::from_secs_f64(seconds * 1.25)));
+        }
+        assert_eq!(wait(4, 0.5), None);
+    }
+
+    #[test]
+    fn the_server_may_ask_for_more_time_but_not_for_more_than_there_is() {
+        let policy = RetryPolicy::default();
+        let error = http(429).with_retry_after(Some(Duration::from_secs(7)));
+        let wait = |left| policy.next(Action::TokenList, &error, 1, Duration::from_secs(left), 0.5);
+        assert_eq!(wait(60), Some(Duration::from_secs(7)));
+        assert_eq!(wait(5), None);
+    }
+
+    #[test]
+    fn retry_after_is_read_as_seconds_or_as_a_date() {
+        let now = UNIX_EPOCH + Duration::from_secs(784_111_777);
+        for (value, seconds) in [
+            (Some("120"), Some(120)),
+            (Some("Sun, 06 Nov 1994 08:49:47 GMT"), Some(10)),
+            (Some("Sun, 06 Nov 1994 08:49:00 GMT"), Some(0)),
+            (Some("soon"), None),
+            (None, None),
+        ] {
+            assert_eq!(retry_after(value, now), seconds.map(Duration::from_secs), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn chance_lies_between_zero_and_one() {
+        for _ in 0..1000 {
+            assert!((0.0..=1.0).contains(&chance()));
+        }
+    }
+}

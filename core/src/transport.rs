@@ -1,0 +1,259 @@
+//! Carrying one request's bytes to the server and the answer's bytes back: the [`Transport`] trait and
+//! the one over reqwest. Knows URLs, TLS and proxies; knows nothing of Kaltura, of credentials, or of
+//! trying again.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{self, HeaderMap, HeaderValue};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+
+use crate::error::{Error, Result};
+
+/// A future that can be sent to another thread.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Carries requests. The seam at which tests, and embedders with an HTTP stack of their own, come in.
+pub trait Transport: fmt::Debug + Send + Sync {
+    /// Sends the body as a form by POST and reads the whole answer.
+    ///
+    /// Dropping the future abandons the request. Time limits are the caller's business, but for the
+    /// one on connecting.
+    ///
+    /// # Errors
+    /// [`TransportError`], which says whether any of the request may have left.
+    fn post(&self, url: &str, body: Bytes) -> BoxFuture<'_, Result<TransportAnswer, TransportError>>;
+}
+
+/// An answer, whatever its status.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct TransportAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The `Content-Type` header.
+    pub content_type: Option<String>,
+    /// The `Date` header.
+    pub date: Option<String>,
+    /// The `Retry-After` header.
+    pub retry_after: Option<String>,
+    /// The `Location` header.
+    pub location: Option<String>,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl TransportAnswer {
+    /// An answer with this status and body and no headers.
+    #[must_use]
+    pub fn new(status: u16, body: impl Into<Bytes>) -> Self {
+        Self {
+            status,
+            body: body.into(),
+            ..Self::default()
+        }
+    }
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum TransportError {
+    /// Nothing of the request has left: no connection came about.
+    NotSent(String),
+    /// The request, or some of it, may have arrived.
+    Interrupted(String),
+    /// The answer is larger than the limit, in bytes.
+    TooLarge(usize),
+}
+
+/// How to reach the server.
+#[derive(Clone, Debug)]
+pub(crate) struct TransportOptions {
+    pub(crate) user_agent: String,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) max_response_bytes: usize,
+    pub(crate) proxy: Option<ProxySettings>,
+    /// A PEM file of certificate authorities to trust instead of the system's.
+    pub(crate) ca_file: Option<std::path::PathBuf>,
+    /// Whether the server is reached over TLS; without it no certificate is ever loaded.
+    pub(crate) tls: bool,
+}
+
+/// A proxy and the hosts that are reached without it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct ProxySettings {
+    pub(crate) url: String,
+    pub(crate) no_proxy: Option<String>,
+}
+
+impl fmt::Debug for ProxySettings {
+    /// Without the URL, which may hold credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProxySettings")
+            .field("no_proxy", &self.no_proxy)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The transport over reqwest: HTTP/1.1, pooled connections, no redirects, no retries of its own.
+#[derive(Debug)]
+pub(crate) struct HttpTransport {
+    http: reqwest::Client,
+    max_response_bytes: usize,
+}
+
+impl HttpTransport {
+    pub(crate) fn new(options: &TransportOptions) -> Result<Self> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/x-www-form-urlencoded"),
+        );
+        let user_agent = HeaderValue::from_str(&options.user_agent)
+            .map_err(|_| Error::config("user agent: it holds a character that a header cannot"))?;
+        let mut builder = reqwest::Client::builder()
+            .default_headers(headers)
+            .user_agent(user_agent)
+            .connect_timeout(options.connect_timeout)
+            .pool_idle_timeout(options.idle_timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .http1_only()
+            .tcp_nodelay(true)
+            .tls_backend_preconfigured(tls_config(options)?)
+            // Only the proxy that the settings name, never the environment behind their back.
+            .no_proxy();
+        if let Some(settings) = &options.proxy {
+            let proxy = reqwest::Proxy::all(settings.url.as_str())
+                .map_err(|_| Error::config("proxy: this is not a URL that a proxy can have"))?;
+            let except = settings
+                .no_proxy
+                .as_deref()
+                .and_then(reqwest::NoProxy::from_string);
+            builder = builder.proxy(proxy.no_proxy(except));
+        }
+        let http = builder
+            .build()
+            .map_err(|error| Error::config(format!("the HTTP client: {}", root_cause(&error))))?;
+        Ok(Self {
+            http,
+            max_response_bytes: options.max_response_bytes,
+        })
+    }
+
+    async fn exchange(&self, url: &str, body: Bytes) -> Result<TransportAnswer, TransportError> {
+        let mut response = self.http.post(url).body(body).send().await.map_err(|error| {
+            let cause = root_cause(&error);
+            if error.is_connect() {
+                TransportError::NotSent(cause)
+            } else {
+                TransportError::Interrupted(cause)
+            }
+        })?;
+        let text = |name| {
+            let value: Option<&HeaderValue> = response.headers().get(name);
+            value.and_then(|value| value.to_str().ok()).map(str::to_owned)
+        };
+        let mut answer = TransportAnswer {
+            status: response.status().as_u16(),
+            content_type: text(header::CONTENT_TYPE),
+            date: text(header::DATE),
+            retry_after: text(header::RETRY_AFTER),
+            location: text(header::LOCATION),
+            body: Bytes::new(),
+        };
+        // Most answers are one chunk, which is then not copied.
+        let mut rest = BytesMut::new();
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| TransportError::Interrupted(root_cause(&error)))?
+        {
+            if answer.body.len() + rest.len() + chunk.len() > self.max_response_bytes {
+                return Err(TransportError::TooLarge(self.max_response_bytes));
+            }
+            if answer.body.is_empty() {
+                answer.body = chunk;
+            } else {
+                rest.extend_from_slice(&chunk);
+            }
+        }
+        if !rest.is_empty() {
+            let mut body = BytesMut::with_capacity(answer.body.len() + rest.len());
+            body.extend_from_slice(&answer.body);
+            body.extend_from_slice(&rest);
+            answer.body = body.freeze();
+        }
+        Ok(answer)
+    }
+}
+
+impl Transport for HttpTransport {
+    fn post(&self, url: &str, body: Bytes) -> BoxFuture<'_, Result<TransportAnswer, TransportError>> {
+        let url = url.to_owned();
+        Box::pin(async move { self.exchange(&url, body).await })
+    }
+}
+
+/// The innermost text of an error, without the URL that reqwest puts around it.
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    if std::ptr::addr_eq(std::ptr::from_ref(cause), std::ptr::from_ref(error)) {
+        if error.is_timeout() {
+            return "connecting took too long".to_owned();
+        }
+        return "the connection failed".to_owned();
+    }
+    cause.to_string()
+}
+
+fn tls_config(options: &TransportOptions) -> Result<rustls::ClientConfig> {
+    let mut roots = rustls::RootCertStore::empty();
+    if options.tls {
+        add_roots(&mut roots, options)?;
+    }
+    // The provider is named here rather than installed for the whole process: a library leaves the
+    // process's choice alone.
+    rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map(|builder| builder.with_root_certificates(roots).with_no_client_auth())
+        .map_err(|error| Error::config(format!("TLS: {error}")))
+}
+
+fn add_roots(roots: &mut rustls::RootCertStore, options: &TransportOptions) -> Result<()> {
+    if let Some(path) = &options.ca_file {
+        let unusable = |why: String| Error::config(format!("CA file {}: {why}", path.display()));
+        let certificates = CertificateDer::pem_file_iter(path)
+            .and_then(|certificates| certificates.collect::<std::result::Result<Vec<_>, _>>())
+            .map_err(|error| unusable(error.to_string()))?;
+        if certificates.is_empty() {
+            return Err(unusable("there is no certificate in it".into()));
+        }
+        for certificate in certificates {
+            roots
+                .add(certificate)
+                .map_err(|error| unusable(error.to_string()))?;
+        }
+        return Ok(());
+    }
+    // SSL_CERT_FILE and SSL_CERT_DIR are honoured here, as by OpenSSL.
+    let system = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(system.certs);
+    if roots.is_empty() {
+        // A container without a certificate package: Mozilla's roots, which come with the program.
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    Ok(())
+}

@@ -1,0 +1,373 @@
+//! From parameters to a result: which action is meant, who asks, whether they may, and several requests in
+//! one.
+//!
+//! The order of the checks is the server's: the action exists, the KS can be opened, the arguments can be
+//! read, the KS is still good, the partner is not blocked, the action is allowed.
+
+use std::borrow::Cow;
+
+use crate::accounts::Account;
+use crate::answer::Value;
+use crate::app_token::{self, Profile};
+use crate::arguments::Arguments;
+use crate::exception::Exception;
+use crate::ks::Ks;
+use crate::params::{Param, Params, number};
+use crate::privileges::Privileges;
+use crate::server::App;
+use crate::session;
+use crate::state::{State, session_group, session_key};
+
+const SERVER_VERSION: &str = "Venus-22.19.0";
+
+/// Where a request came from and what it was addressed to; sessions can be restricted by both.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin<'a> {
+    pub(crate) ip: &'a str,
+    pub(crate) uri: &'a str,
+}
+
+/// Who may call an action.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Allowed {
+    Everyone,
+    AnySession,
+    AdminSession,
+}
+
+#[derive(Clone, Copy)]
+enum Action {
+    SessionStart,
+    SessionStartWidget,
+    SessionGet,
+    SessionEnd,
+    TokenAdd,
+    TokenGet,
+    TokenList,
+    TokenUpdate,
+    TokenDelete,
+    TokenStartSession,
+    Ping,
+    GetTime,
+    GetVersion,
+    EmptyPage(&'static str),
+}
+
+struct ActionInfo {
+    service: &'static str,
+    name: &'static str,
+    allowed: Allowed,
+    action: Action,
+}
+
+static ACTIONS: [ActionInfo; 15] = {
+    use Action as A;
+    use Allowed::{AdminSession, AnySession, Everyone};
+    const fn info(service: &'static str, name: &'static str, allowed: Allowed, action: Action) -> ActionInfo {
+        ActionInfo { service, name, allowed, action }
+    }
+    [
+        info("session", "start", Everyone, A::SessionStart),
+        info("session", "startWidgetSession", Everyone, A::SessionStartWidget),
+        info("session", "get", AdminSession, A::SessionGet),
+        info("session", "end", Everyone, A::SessionEnd),
+        info("appToken", "add", AdminSession, A::TokenAdd),
+        info("appToken", "get", AdminSession, A::TokenGet),
+        info("appToken", "list", AdminSession, A::TokenList),
+        info("appToken", "update", AdminSession, A::TokenUpdate),
+        info("appToken", "delete", AdminSession, A::TokenDelete),
+        info("appToken", "startSession", AnySession, A::TokenStartSession),
+        info("system", "ping", Everyone, A::Ping),
+        info("system", "getTime", Everyone, A::GetTime),
+        info("system", "getVersion", Everyone, A::GetVersion),
+        info("media", "list", AnySession, A::EmptyPage("KalturaMediaListResponse")),
+        info("baseEntry", "list", AnySession, A::EmptyPage("KalturaBaseEntryListResponse")),
+    ]
+};
+
+fn find(service: &str, action: &str) -> Result<&'static ActionInfo, Exception> {
+    if service.is_empty() || service == "0" {
+        return Err(Exception::service_not_specified());
+    }
+    let mut actions = ACTIONS.iter().filter(|info| info.service.eq_ignore_ascii_case(service)).peekable();
+    if actions.peek().is_none() {
+        return Err(Exception::service_does_not_exist(&service.to_lowercase()));
+    }
+    actions
+        .find(|info| info.name.eq_ignore_ascii_case(action))
+        .ok_or_else(|| Exception::action_does_not_exist(&action.to_lowercase(), &service.to_lowercase()))
+}
+
+/// The caller as far as it is known before anything was checked.
+struct Caller<'a> {
+    text: Cow<'a, str>,
+    ks: Option<Ks>,
+    /// The partner that the request asks to act for.
+    requested: Option<i64>,
+}
+
+impl<'a> Caller<'a> {
+    fn read(app: &App, params: &'a Params) -> Result<Self, Exception> {
+        let given = params.get("ks").filter(|param| param.is_truthy());
+        let text = given.map(Param::to_text).unwrap_or_default();
+        let ks = match given {
+            None => None,
+            Some(_) => Some(app.open(&text).ok_or_else(|| Exception::invalid_ks(&text))?),
+        };
+        let named = |name: &str| params.get(name).filter(|param| param.is_truthy() || (ks.is_some() && params.is_set(name)));
+        let requested = named("p").or_else(|| named("partnerId"));
+        let requested = requested.filter(|param| !param.to_text().is_empty()).map(Param::to_int);
+        Ok(Self { text, ks, requested })
+    }
+
+    /// Lets the caller pass, or says why not.
+    fn authorize<'b>(
+        &self,
+        app: &'b App,
+        state: &mut State,
+        origin: Origin<'_>,
+        info: &ActionInfo,
+    ) -> Result<Option<&'b Account>, Exception> {
+        let forbidden = || Exception::service_forbidden(&format!("{}->{}", info.service, info.name));
+        let Some(ks) = &self.ks else {
+            let blocked = |id| app.accounts.get(id).is_none_or(|account| account.blocked);
+            if self.requested.is_some_and(blocked) {
+                return Err(Exception::partner_blocked());
+            }
+            return if info.allowed == Allowed::Everyone { Ok(None) } else { Err(forbidden()) };
+        };
+        if let Some(reason) = refusal(ks, app.clock.now(), state, origin) {
+            return Err(Exception::invalid_ks(reason));
+        }
+        let account = app.accounts.get(ks.partner_id()).ok_or_else(|| Exception::invalid_ks(&self.text))?;
+        if account.blocked {
+            return Err(Exception::partner_blocked());
+        }
+        let elsewhere = self.requested.is_some_and(|partner| partner != account.id);
+        if elsewhere || (info.allowed == Allowed::AdminSession && !ks.is_admin()) {
+            return Err(forbidden());
+        }
+        Ok(Some(account))
+    }
+}
+
+/// Why a KS that could be opened is not good any more, in the words that the server puts in its place.
+fn refusal(ks: &Ks, now: i64, state: &mut State, origin: Origin<'_>) -> Option<&'static str> {
+    let valid_until = ks.valid_until.as_ref().map_or(0, |text| Param::Text(text.clone()).to_int());
+    if valid_until <= now {
+        return Some("EXPIRED");
+    }
+    let privileges = ks.parsed_privileges();
+    if privileges.get("iprestrict").is_some_and(|ips| !ips.iter().any(|ip| ip == origin.ip)) {
+        return Some("EXCEEDED_RESTRICTED_IP");
+    }
+    if privileges.get("urirestrict").is_some_and(|parts| !uri_allowed(&parts.join("/"), origin.uri)) {
+        return Some("EXCEEDED_RESTRICTED_URI");
+    }
+    // Widget sessions are never looked up among the ended ones (appToken.startSession/ks_widget_after_session_end).
+    if !ks.is_widget_session() && is_ended(ks, &privileges, state) {
+        return Some("LOGOUT");
+    }
+    let limit = privileges.get("actionslimit").and_then(|values| values.first());
+    if let Some(limit) = limit.and_then(|limit| limit.trim().parse::<u64>().ok())
+        && state.count_action(&ks.hash) > limit
+    {
+        return Some("EXCEEDED_ACTIONS_LIMIT");
+    }
+    None
+}
+
+fn is_ended(ks: &Ks, privileges: &Privileges, state: &State) -> bool {
+    let group = privileges.get("sessionid").map(|values| session_group(ks.partner_id(), &values.join("/")));
+    state.is_ended(&session_key(&ks.hash)) || group.is_some_and(|group| state.is_ended(&group))
+}
+
+/// Exact, or up to a trailing `*`; several are separated by `|`.
+fn uri_allowed(patterns: &str, uri: &str) -> bool {
+    patterns.split('|').any(|pattern| match pattern.strip_suffix('*') {
+        Some(prefix) => uri.starts_with(prefix),
+        None => uri == pattern,
+    })
+}
+
+/// Runs one request.
+pub(crate) fn single(app: &App, params: &Params, origin: Origin<'_>) -> Result<Value, Exception> {
+    let service = params.text("service").unwrap_or_default();
+    let action = params.text("action").unwrap_or_default();
+    let info = find(&service, &action)?;
+    let caller = Caller::read(app, params)?;
+    let arguments = Arguments::new(params, app.clock.now());
+    let now = arguments.now();
+    let mut guard = app.state();
+    let state = &mut *guard;
+
+    // A macro because what is read differs by action, and must be read before anyone is turned away.
+    macro_rules! authorized {
+        () => {{
+            let profile = Profile::read(&arguments)?;
+            (caller.authorize(app, state, origin, info)?, profile)
+        }};
+    }
+    match info.action {
+        Action::SessionStart => {
+            let start = session::Start::read(&arguments)?;
+            authorized!();
+            start.run(app)
+        }
+        Action::SessionStartWidget => {
+            let start = session::StartWidget::read(&arguments)?;
+            authorized!();
+            start.run(app)
+        }
+        Action::SessionGet => {
+            let other = arguments.string("session")?;
+            authorized!();
+            let own = caller.ks.as_ref().ok_or_else(Exception::internal)?;
+            session::get(app, other.as_deref(), own)
+        }
+        Action::SessionEnd => {
+            authorized!();
+            Ok(session::end(state, caller.ks.as_ref()))
+        }
+        Action::TokenAdd => {
+            let add = app_token::Add::read(&arguments)?;
+            let (account, profile) = authorized!();
+            add.run(state, account.ok_or_else(Exception::internal)?, now, profile.as_ref())
+        }
+        Action::TokenGet => {
+            let id = arguments.required_string("id")?;
+            let (account, profile) = authorized!();
+            app_token::get(state, account.ok_or_else(Exception::internal)?.id, &id, profile.as_ref())
+        }
+        Action::TokenList => {
+            let list = app_token::List::read(&arguments)?;
+            let (account, profile) = authorized!();
+            Ok(list.run(state, account.ok_or_else(Exception::internal)?.id, profile.as_ref()))
+        }
+        Action::TokenUpdate => {
+            let update = app_token::Update::read(&arguments)?;
+            let (account, profile) = authorized!();
+            update.run(state, account.ok_or_else(Exception::internal)?, now, profile.as_ref())
+        }
+        Action::TokenDelete => {
+            let id = arguments.required_string("id")?;
+            let (account, _) = authorized!();
+            app_token::delete(state, account.ok_or_else(Exception::internal)?.id, &id, now)
+        }
+        Action::TokenStartSession => {
+            let start = app_token::StartSession::read(&arguments)?;
+            let (account, _) = authorized!();
+            start.run(app, state, account.ok_or_else(Exception::internal)?, &caller.text)
+        }
+        Action::Ping => {
+            authorized!();
+            Ok(Value::Bool(true))
+        }
+        Action::GetTime => {
+            authorized!();
+            Ok(Value::Int(now))
+        }
+        Action::GetVersion => {
+            authorized!();
+            Ok(Value::text(SERVER_VERSION))
+        }
+        Action::EmptyPage(class) => {
+            authorized!();
+            Ok(Value::object(class, vec![("objects", Value::List(Vec::new())), ("totalCount", Value::Int(0))]))
+        }
+    }
+}
+
+/// Runs the requests of a multirequest one after the other, up to the first gap in their numbers.
+pub(crate) fn multi(app: &App, params: &Params, origin: Origin<'_>) -> Value {
+    let mut requests: Vec<(i64, Params)> = Vec::new();
+    let mut common = Params::default();
+    for (name, value) in params.iter() {
+        let (index, rest) = name.split_once(':').map_or((name, None), |(index, rest)| (index, Some(rest)));
+        let Some(index) = number(index).map(|number| number.whole()) else {
+            common.set(name, value.clone());
+            continue;
+        };
+        let position = requests.iter().position(|(known, _)| *known == index).unwrap_or_else(|| {
+            requests.push((index, Params::default()));
+            requests.len() - 1
+        });
+        match (rest, value) {
+            (Some(rest), value) => requests[position].1.set(rest, value.clone()),
+            (None, Param::Map(map)) => requests[position].1 = map.clone(),
+            (None, _) => {}
+        }
+    }
+    let first = requests.iter().map(|(index, _)| *index).min().unwrap_or(1).min(1);
+    let mut results: Vec<Value> = Vec::new();
+    for index in first.. {
+        let Some((_, request)) = requests.iter_mut().find(|(known, _)| *known == index) else { break };
+        if !request.is_set("service") || !request.is_set("action") {
+            break;
+        }
+        for name in ["clientTag", "ks", "partnerId"] {
+            if let (false, Some(value)) = (request.is_set(name), common.get(name)) {
+                request.set(name, value.clone());
+            }
+        }
+        request.remove("format");
+        let result = substitute(request, &results).and_then(|()| single(app, request, origin));
+        results.push(result.unwrap_or_else(Value::Failure));
+    }
+    Value::List(results)
+}
+
+/// Replaces `{N:result:path}` by what the N-th request answered.
+fn substitute(params: &mut Params, results: &[Value]) -> Result<(), Exception> {
+    for (_, param) in params.iter_mut() {
+        match param {
+            Param::Map(map) => substitute(map, results)?,
+            Param::Text(text) => {
+                let Some((reference, index, path)) = reference(text) else { continue };
+                let Some(result) = index.checked_sub(1).and_then(|index| results.get(index)) else { continue };
+                let path: Vec<&str> = path.split(':').collect();
+                let found = match result.at(&path) {
+                    Some(Value::Text(found)) if !found.is_empty() && found != "0" => found.clone(),
+                    Some(Value::Int(number)) if *number != 0 => number.to_string(),
+                    Some(Value::Bool(true)) => "1".to_owned(),
+                    _ => return Err(Exception::missing_parameter(reference)),
+                };
+                *text = text.replace(reference, &found);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The first `{N:result…}` in a text, with N and the path after it.
+fn reference(text: &str) -> Option<(&str, usize, &str)> {
+    text.match_indices('{').find_map(|(start, _)| {
+        let line = text[start..].lines().next()?;
+        let whole = &line[..=line.rfind('}')?];
+        let inner = whole.strip_prefix('{')?.strip_suffix('}')?;
+        let (index, rest) = inner.split_once(":result")?;
+        let path = rest.strip_prefix(':').unwrap_or(rest);
+        Some((whole, index.parse().ok()?, path))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_found_inside_a_text() {
+        assert_eq!(reference("{1:result:id}"), Some(("{1:result:id}", 1, "id")));
+        assert_eq!(reference("x{2:result}"), Some(("{2:result}", 2, "")));
+        assert_eq!(reference("{a:result}"), None);
+        assert_eq!(reference("plain"), None);
+    }
+
+    #[test]
+    fn uris_match_exactly_or_by_prefix() {
+        assert!(uri_allowed("/a/*|/b", "/a/x"));
+        assert!(uri_allowed("/a/*|/b", "/b"));
+        assert!(!uri_allowed("/a/*|/b", "/b/x"));
+    }
+}
