@@ -1,0 +1,383 @@
+"""The native half of the package; everything public here is re-exported by `kaltura_app_token`."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from os import PathLike
+from typing import Any, Literal, final
+
+HashType = Literal["MD5", "SHA1", "SHA256", "SHA512"]
+SessionType = Literal["USER", "ADMIN"]
+TokenField = Literal[
+    "sessionType", "sessionDuration", "sessionPrivileges", "sessionUserId", "description", "expiry"
+]
+TokenOrder = Literal["+createdAt", "-createdAt", "+updatedAt", "-updatedAt"]
+
+__version__: str
+
+@final
+class Secret:
+    """A credential. `str`, `repr` and formatting show a mask; it cannot be pickled."""
+
+    def __new__(cls, value: str) -> Secret: ...
+    def reveal(self) -> str: ...
+    def __bool__(self) -> bool: ...
+    def __eq__(self, other: object) -> bool: ...
+
+@final
+class AppToken:
+    @property
+    def id(self) -> str: ...
+    @property
+    def token(self) -> Secret | None: ...
+    @property
+    def partner_id(self) -> int | None: ...
+    @property
+    def status(self) -> int | None: ...
+    @property
+    def status_name(self) -> str | None: ...
+    @property
+    def session_type(self) -> int | None: ...
+    @property
+    def session_type_name(self) -> str | None: ...
+    @property
+    def session_duration(self) -> int | None: ...
+    @property
+    def session_privileges(self) -> str | None: ...
+    @property
+    def session_user_id(self) -> str | None: ...
+    @property
+    def hash_type(self) -> str | None: ...
+    @property
+    def description(self) -> str | None: ...
+    @property
+    def expiry(self) -> int | None: ...
+    @property
+    def created_at(self) -> int | None: ...
+    @property
+    def updated_at(self) -> int | None: ...
+    @property
+    def expires_at(self) -> datetime | None: ...
+    def __eq__(self, other: object) -> bool: ...
+
+@final
+class TokenPage:
+    @property
+    def tokens(self) -> list[AppToken]: ...
+    @property
+    def total_count(self) -> int: ...
+
+@final
+class Session:
+    @property
+    def ks(self) -> Secret: ...
+    @property
+    def session_type(self) -> int | None: ...
+    @property
+    def session_type_name(self) -> str | None: ...
+    @property
+    def partner_id(self) -> int | None: ...
+    @property
+    def user_id(self) -> str | None: ...
+    @property
+    def expiry(self) -> int | None: ...
+    @property
+    def expires_at(self) -> datetime | None: ...
+    @property
+    def privileges(self) -> str | None: ...
+    @property
+    def dropped_privileges(self) -> list[str]: ...
+
+@final
+class SessionInfo:
+    @property
+    def session_type(self) -> int | None: ...
+    @property
+    def session_type_name(self) -> str | None: ...
+    @property
+    def partner_id(self) -> int | None: ...
+    @property
+    def user_id(self) -> str | None: ...
+    @property
+    def expiry(self) -> int | None: ...
+    @property
+    def expires_at(self) -> datetime | None: ...
+    @property
+    def privileges(self) -> str | None: ...
+
+@final
+class Settings:
+    def __new__(
+        cls,
+        *,
+        partner_id: int | None = None,
+        admin_secret: str | Secret | None = None,
+        ks: str | Secret | None = None,
+        service_url: str | None = None,
+        user_id: str | None = None,
+        admin_session_duration: int | timedelta | None = None,
+        admin_privileges: str | None = None,
+        app_token_id: str | None = None,
+        app_token: str | Secret | None = None,
+    ) -> Settings: ...
+    @staticmethod
+    def from_env() -> Settings: ...
+    @staticmethod
+    def from_config_file(path: str | PathLike[str]) -> Settings: ...
+    @staticmethod
+    def resolve(sources: Sequence[Settings], need: Literal["exchange", "admin"]) -> Settings: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def partner_id(self) -> int | None: ...
+    @property
+    def admin_secret(self) -> Secret | None: ...
+    @property
+    def ks(self) -> Secret | None: ...
+    @property
+    def service_url(self) -> str | None: ...
+    @property
+    def user_id(self) -> str | None: ...
+    @property
+    def admin_session_duration(self) -> int | None: ...
+    @property
+    def admin_privileges(self) -> str | None: ...
+    @property
+    def app_token_id(self) -> str | None: ...
+    @property
+    def app_token(self) -> Secret | None: ...
+    @property
+    def warnings(self) -> list[str]: ...
+
+@final
+class ResponseProfile:
+    @staticmethod
+    def include(*fields: str) -> ResponseProfile: ...
+    @staticmethod
+    def exclude(*fields: str) -> ResponseProfile: ...
+    @staticmethod
+    def stored(*, id: int | None = None, system_name: str | None = None) -> ResponseProfile: ...
+    @staticmethod
+    def full(
+        name: str,
+        system_name: str,
+        *,
+        include: Sequence[str] | None = None,
+        exclude: Sequence[str] | None = None,
+    ) -> ResponseProfile: ...
+
+@final
+class PrivilegeLint:
+    @property
+    def rule(self) -> str: ...
+    @property
+    def privilege(self) -> str: ...
+    @property
+    def message(self) -> str: ...
+
+@final
+class KsInfo:
+    @property
+    def version(self) -> int: ...
+    @property
+    def verified(self) -> bool: ...
+    @property
+    def partner_id(self) -> int | None: ...
+    @property
+    def session_type(self) -> int | None: ...
+    @property
+    def session_type_name(self) -> str | None: ...
+    @property
+    def user_id(self) -> str | None: ...
+    @property
+    def expiry(self) -> int | None: ...
+    @property
+    def expires_at(self) -> datetime | None: ...
+    @property
+    def privileges(self) -> str | None: ...
+    @property
+    def master_partner_id(self) -> int | None: ...
+    @property
+    def additional_data(self) -> str | None: ...
+    @property
+    def random(self) -> str | None: ...
+
+@final
+class Tokens:
+    def __iter__(self) -> Iterator[AppToken]: ...
+    def __next__(self) -> AppToken: ...
+
+@final
+class Client:
+    def __new__(
+        cls,
+        partner_id: int | None = None,
+        *,
+        admin_secret: str | Secret | None = None,
+        ks: str | Secret | None = None,
+        service_url: str | None = None,
+        user_id: str | None = None,
+        admin_session_duration: int | timedelta | None = None,
+        admin_privileges: str | None = None,
+        admin_session: Literal["signed", "signed-v1", "started"] = "signed",
+        allow_http: bool = False,
+        user_agent: str | None = None,
+        connect_timeout: float | timedelta | None = None,
+        attempt_timeout: float | timedelta | None = None,
+        total_timeout: float | timedelta | None = None,
+        idle_timeout: float | timedelta | None = None,
+        max_retries: int | None = None,
+        retry_backoff: float | timedelta | None = None,
+        max_response_bytes: int | None = None,
+        proxy: str | None = None,
+        ca_file: str | PathLike[str] | None = None,
+        network_environment: bool = True,
+    ) -> Client: ...
+    @staticmethod
+    def from_settings(
+        settings: Settings,
+        *,
+        admin_session: Literal["signed", "signed-v1", "started"] = "signed",
+        allow_http: bool = False,
+        user_agent: str | None = None,
+        connect_timeout: float | timedelta | None = None,
+        attempt_timeout: float | timedelta | None = None,
+        total_timeout: float | timedelta | None = None,
+        idle_timeout: float | timedelta | None = None,
+        max_retries: int | None = None,
+        retry_backoff: float | timedelta | None = None,
+        max_response_bytes: int | None = None,
+        proxy: str | None = None,
+        ca_file: str | PathLike[str] | None = None,
+        network_environment: bool = True,
+    ) -> Client: ...
+    @staticmethod
+    def from_env() -> Client: ...
+    @staticmethod
+    def from_config(path: str | PathLike[str] = "config.json") -> Client: ...
+    def __enter__(self) -> Client: ...
+    def __exit__(self, *exc_info: object) -> None: ...
+    @property
+    def service_url(self) -> str: ...
+    @property
+    def partner_id(self) -> int | None: ...
+    @property
+    def clock_difference(self) -> int | None: ...
+    def add_token(
+        self,
+        *,
+        description: str | None = None,
+        hash_type: HashType | None = "SHA256",
+        session_type: SessionType | int | None = "USER",
+        session_duration: int | timedelta | None = None,
+        session_privileges: str | None = None,
+        session_user_id: str | None = None,
+        expiry: int | datetime | None = None,
+        response_profile: ResponseProfile | None = None,
+    ) -> AppToken: ...
+    def get_token(self, id: str, *, response_profile: ResponseProfile | None = None) -> AppToken: ...
+    def list_tokens(
+        self,
+        *,
+        page_size: int = 500,
+        page_index: int = 1,
+        with_secrets: bool = False,
+        response_profile: ResponseProfile | None = None,
+        id_equal: str | None = None,
+        id_in: Sequence[str] | None = None,
+        status_equal: int | None = None,
+        status_in: Sequence[int] | None = None,
+        created_at_greater_than_or_equal: int | datetime | None = None,
+        created_at_less_than_or_equal: int | datetime | None = None,
+        updated_at_greater_than_or_equal: int | datetime | None = None,
+        updated_at_less_than_or_equal: int | datetime | None = None,
+        session_user_id_equal: str | None = None,
+        hash_type_equal: HashType | None = None,
+        session_type_equal: SessionType | int | None = None,
+        order_by: TokenOrder | None = None,
+    ) -> TokenPage: ...
+    def tokens(
+        self,
+        *,
+        with_secrets: bool = False,
+        response_profile: ResponseProfile | None = None,
+        id_equal: str | None = None,
+        id_in: Sequence[str] | None = None,
+        status_equal: int | None = None,
+        status_in: Sequence[int] | None = None,
+        created_at_greater_than_or_equal: int | datetime | None = None,
+        created_at_less_than_or_equal: int | datetime | None = None,
+        updated_at_greater_than_or_equal: int | datetime | None = None,
+        updated_at_less_than_or_equal: int | datetime | None = None,
+        session_user_id_equal: str | None = None,
+        hash_type_equal: HashType | None = None,
+        session_type_equal: SessionType | int | None = None,
+    ) -> Tokens: ...
+    def update_token(
+        self,
+        id: str,
+        *,
+        description: str | None = None,
+        hash_type: HashType | None = None,
+        session_type: SessionType | int | None = None,
+        session_duration: int | timedelta | None = None,
+        session_privileges: str | None = None,
+        session_user_id: str | None = None,
+        expiry: int | datetime | None = None,
+        clear: Sequence[TokenField] = (),
+        response_profile: ResponseProfile | None = None,
+    ) -> AppToken: ...
+    def delete_token(self, id: str) -> None: ...
+    def start_session(
+        self,
+        id: str,
+        token: str | Secret,
+        *,
+        hash_type: HashType = "SHA256",
+        user_id: str | None = None,
+        session_type: SessionType | int | None = None,
+        expiry: int | timedelta | None = None,
+        privileges: str | None = None,
+    ) -> Session: ...
+    def start_widget_session(self) -> Session: ...
+    def start_admin_session(self) -> Session: ...
+    def sign_admin_session(self, *, version: Literal[1, 2] = 2) -> Session: ...
+    def session_info(self, ks: str | Secret | None = None) -> SessionInfo: ...
+    def end_session(self, ks: str | Secret) -> None: ...
+
+@final
+class Sandbox:
+    def __new__(
+        cls,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        accounts: str | PathLike[str] | None = None,
+        control: bool = True,
+    ) -> Sandbox: ...
+    @property
+    def service_url(self) -> str: ...
+    @property
+    def partner_id(self) -> int: ...
+    @property
+    def admin_secret(self) -> str: ...
+    def close(self) -> None: ...
+
+def token_hash(ks: str | Secret, token: str | Secret, hash_type: HashType = "SHA256") -> str: ...
+def sign_ks(
+    secret: str | Secret,
+    *,
+    partner_id: int,
+    session_type: SessionType | int = "USER",
+    user_id: str | None = None,
+    expiry: int | datetime | timedelta = ...,
+    privileges: str = "",
+    master_partner_id: int | None = None,
+    additional_data: str | None = None,
+    version: Literal[1, 2] = 2,
+) -> Secret: ...
+def open_ks(ks: str | Secret, *secrets: str | Secret) -> KsInfo: ...
+def describe_ks(ks: str | Secret) -> KsInfo: ...
+def lint_privileges(text: str, use: Literal["token", "start_session"] = "token") -> list[PrivilegeLint]: ...
+def dropped_privileges(requested: str, granted: str) -> list[str]: ...
+def normalize_service_url(url: str, allow_http: bool = False) -> str: ...
+def sandbox_main(arguments: list[str], on_interrupt: Callable[[], bool]) -> int: ...
