@@ -64,7 +64,9 @@ impl Account {
 
 impl fmt::Debug for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Account").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Account")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -82,14 +84,21 @@ impl Accounts {
     /// One account with fresh random secrets.
     #[must_use]
     pub fn single_random() -> Self {
-        Self::one(Account::new(Self::DEFAULT_PARTNER_ID, random::hex(16), random::hex(16)))
+        Self::one(Account::new(
+            Self::DEFAULT_PARTNER_ID,
+            random::hex(16),
+            random::hex(16),
+        ))
     }
 
     /// Exactly this account.
     #[must_use]
     pub fn one(account: Account) -> Self {
         let first = account.id;
-        Self { by_id: BTreeMap::from([(first, account)]), first }
+        Self {
+            by_id: BTreeMap::from([(first, account)]),
+            first,
+        }
     }
 
     /// These accounts, of which the first is the one that [`crate::Sandbox::partner_id`] names.
@@ -97,7 +106,10 @@ impl Accounts {
     /// # Errors
     /// When there is none, or an id comes twice.
     pub fn new(accounts: Vec<Account>) -> Result<Self, String> {
-        let first = accounts.first().ok_or("partners: no account in the list")?.id;
+        let first = accounts
+            .first()
+            .ok_or("partners: no account in the list")?
+            .id;
         let mut by_id = BTreeMap::new();
         for account in accounts {
             let id = account.id;
@@ -113,7 +125,8 @@ impl Accounts {
     /// # Errors
     /// One line that names the file and the field at fault.
     pub fn from_file(path: &Path) -> Result<Self, String> {
-        let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
         Self::from_json(&text).map_err(|error| format!("{}: {error}", path.display()))
     }
 
@@ -124,7 +137,8 @@ impl Accounts {
     /// # Errors
     /// One line that names the field at fault.
     pub fn from_json(text: &str) -> Result<Self, String> {
-        let document: Value = serde_json::from_str(text).map_err(|error| format!("not valid JSON: {error}"))?;
+        let document: Value =
+            serde_json::from_str(text).map_err(|error| format!("not valid JSON: {error}"))?;
         let partners = document
             .get("partners")
             .and_then(Value::as_array)
@@ -175,10 +189,16 @@ fn account(row: &Value) -> Result<Account, String> {
             return Err(format!("{name}: unknown field"));
         }
     }
-    let id = row.get("id").and_then(Value::as_i64).filter(|id| *id > 0).ok_or("id: expected a positive number")?;
+    let id = row
+        .get("id")
+        .and_then(Value::as_i64)
+        .filter(|id| *id > 0)
+        .ok_or("id: expected a positive number")?;
     let mut account = Account::new(id, secret(row, "adminSecret")?, secret(row, "userSecret")?);
     if let Some(value) = row.get("additionalAdminSecrets") {
-        let texts = value.as_array().ok_or("additionalAdminSecrets: expected a list of strings")?;
+        let texts = value
+            .as_array()
+            .ok_or("additionalAdminSecrets: expected a list of strings")?;
         account.additional_admin_secrets = texts
             .iter()
             .map(|text| text.as_str().map(str::to_owned))
@@ -189,7 +209,9 @@ fn account(row: &Value) -> Result<Account, String> {
         None => {}
         Some(Value::Null) => account.max_session_duration = None,
         Some(value) => {
-            let seconds = value.as_i64().ok_or("maxSessionDuration: expected seconds or null")?;
+            let seconds = value
+                .as_i64()
+                .ok_or("maxSessionDuration: expected seconds or null")?;
             account.max_session_duration = Some(seconds);
         }
     }
@@ -202,7 +224,9 @@ fn account(row: &Value) -> Result<Account, String> {
         account.blocked = value.as_bool().ok_or("blocked: expected true or false")?;
     }
     if let Some(value) = row.get("anonymousUser") {
-        account.anonymous_user = value.as_bool().ok_or("anonymousUser: expected true or false")?;
+        account.anonymous_user = value
+            .as_bool()
+            .ok_or("anonymousUser: expected true or false")?;
     }
     Ok(account)
 }

@@ -39,10 +39,14 @@ impl Value {
         match (path.split_first(), self) {
             (None | Some((&"", _)), Value::Object(_) | Value::Failure(_)) => None,
             (None | Some((&"", _)), value) => Some(value),
-            (Some((name, rest)), Value::Object(object)) => {
-                object.fields.iter().find(|(field, _)| field == name).and_then(|(_, value)| value.at(rest))
+            (Some((name, rest)), Value::Object(object)) => object
+                .fields
+                .iter()
+                .find(|(field, _)| field == name)
+                .and_then(|(_, value)| value.at(rest)),
+            (Some((index, rest)), Value::List(items)) => {
+                items.get(index.parse::<usize>().ok()?)?.at(rest)
             }
-            (Some((index, rest)), Value::List(items)) => items.get(index.parse::<usize>().ok()?)?.at(rest),
             _ => None,
         }
     }
@@ -74,7 +78,11 @@ impl Value {
             }
             Self::Object(object) => {
                 out.push('{');
-                for (name, value) in object.fields.iter().filter(|(_, value)| *value != Value::Null) {
+                for (name, value) in object
+                    .fields
+                    .iter()
+                    .filter(|(_, value)| *value != Value::Null)
+                {
                     json_string(name, out);
                     out.push(':');
                     value.write_json(out);
@@ -128,7 +136,11 @@ impl Value {
                 }
             }
             Self::Object(object) => {
-                let _ = write!(out, "<objectType>{}</objectType><relatedObjects></relatedObjects>", object.class);
+                let _ = write!(
+                    out,
+                    "<objectType>{}</objectType><relatedObjects></relatedObjects>",
+                    object.class
+                );
                 for (name, value) in &object.fields {
                     let _ = write!(out, "<{name}>");
                     value.write_xml(out);
@@ -179,7 +191,11 @@ impl Value {
             }
             Self::Object(object) => {
                 let (class, count) = (object.class, object.fields.len() + 1);
-                let _ = write!(out, "O:{}:\"{class}\":{count}:{{s:14:\"relatedObjects\";N;", class.len());
+                let _ = write!(
+                    out,
+                    "O:{}:\"{class}\":{count}:{{s:14:\"relatedObjects\";N;",
+                    class.len()
+                );
                 for (name, value) in &object.fields {
                     php_string(name, out);
                     value.write_php(out);
@@ -252,9 +268,16 @@ mod tests {
     fn one_value_in_three_notations() {
         let value = Value::object(
             "KalturaThing",
-            vec![("id", Value::text("a/☃")), ("gone", Value::Null), ("list", Value::List(vec![Value::Int(1)]))],
+            vec![
+                ("id", Value::text("a/☃")),
+                ("gone", Value::Null),
+                ("list", Value::List(vec![Value::Int(1)])),
+            ],
         );
-        assert_eq!(value.to_json(), r#"{"id":"a\/\u2603","list":[1],"objectType":"KalturaThing"}"#);
+        assert_eq!(
+            value.to_json(),
+            r#"{"id":"a\/\u2603","list":[1],"objectType":"KalturaThing"}"#
+        );
         assert_eq!(
             value.to_xml(),
             "<objectType>KalturaThing</objectType><relatedObjects></relatedObjects><id>a/☃</id><gone></gone>\

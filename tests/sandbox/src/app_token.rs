@@ -28,9 +28,14 @@ const MAX_PAGE_SIZE: i64 = 500;
 const MAX_DESCRIPTION: usize = 65_400;
 const MAX_USER_ID: usize = 320;
 
-static STATUS: Enumeration = Enumeration { name: "KalturaAppTokenStatus", values: &[1, 2, 3] };
-static HASH_TYPE: TextEnumeration =
-    TextEnumeration { name: "KalturaAppTokenHashType", values: &["SHA1", "MD5", "SHA256", "SHA512"] };
+static STATUS: Enumeration = Enumeration {
+    name: "KalturaAppTokenStatus",
+    values: &[1, 2, 3],
+};
+static HASH_TYPE: TextEnumeration = TextEnumeration {
+    name: "KalturaAppTokenHashType",
+    values: &["SHA1", "MD5", "SHA256", "SHA512"],
+};
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -59,7 +64,14 @@ static PROPERTIES: [(&str, Kind); 13] = [
 ];
 
 /// The properties that only the server writes, in their order.
-const READ_ONLY: [&str; 6] = ["id", "token", "partnerId", "createdAt", "updatedAt", "status"];
+const READ_ONLY: [&str; 6] = [
+    "id",
+    "token",
+    "partnerId",
+    "createdAt",
+    "updatedAt",
+    "status",
+];
 
 /// The filter fields that exist; every other name is ignored.
 static FILTERS: [(&str, Kind); 10] = [
@@ -81,12 +93,25 @@ struct Written(Vec<(&'static str, Value)>);
 
 impl Written {
     /// Reads an object, checking in the order in which the caller wrote it.
-    fn read(object: &Params, properties: &[(&'static str, Kind)], now: i64) -> Result<Self, Exception> {
+    fn read(
+        object: &Params,
+        properties: &[(&'static str, Kind)],
+        now: i64,
+    ) -> Result<Self, Exception> {
         let mut written = Self::default();
         for (name, param) in object.iter() {
-            let (name, null) = name.strip_suffix("__null").map_or((name, false), |name| (name, true));
-            let Some((property, kind)) = properties.iter().find(|(property, _)| *property == name) else { continue };
-            let value = if null { Value::Null } else { cast(param, property, *kind, now)? };
+            let (name, null) = name
+                .strip_suffix("__null")
+                .map_or((name, false), |name| (name, true));
+            let Some((property, kind)) = properties.iter().find(|(property, _)| *property == name)
+            else {
+                continue;
+            };
+            let value = if null {
+                Value::Null
+            } else {
+                cast(param, property, *kind, now)?
+            };
             written.0.retain(|(name, _)| name != property);
             written.0.push((property, value));
         }
@@ -94,7 +119,10 @@ impl Written {
     }
 
     fn get(&self, name: &str) -> Option<&Value> {
-        self.0.iter().find(|(property, _)| *property == name).map(|(_, value)| value)
+        self.0
+            .iter()
+            .find(|(property, _)| *property == name)
+            .map(|(_, value)| value)
     }
 
     /// A text that is there and not empty: an empty filter is no filter.
@@ -133,18 +161,37 @@ pub(crate) struct Profile {
 impl Profile {
     /// Reads `responseProfile`.
     pub(crate) fn read(arguments: &Arguments<'_>) -> Result<Option<Self>, Exception> {
-        static TYPE: Enumeration = Enumeration { name: "KalturaResponseProfileType", values: &[1, 2] };
-        let Some(object) = arguments.object("responseProfile")? else { return Ok(None) };
-        match object.text("objectType").unwrap_or_default().to_ascii_lowercase().as_str() {
+        static TYPE: Enumeration = Enumeration {
+            name: "KalturaResponseProfileType",
+            values: &[1, 2],
+        };
+        let Some(object) = arguments.object("responseProfile")? else {
+            return Ok(None);
+        };
+        match object
+            .text("objectType")
+            .unwrap_or_default()
+            .to_ascii_lowercase()
+            .as_str()
+        {
             "kalturadetachedresponseprofile" | "kalturaresponseprofile" => {}
             "kalturaresponseprofileholder" => return Ok(None),
             _ => return Err(Exception::abstract_object("KalturaBaseResponseProfile")),
         }
-        let kind = object.get("type").map(|param| arguments::enumeration(param, "type", &TYPE)).transpose()?;
+        let kind = object
+            .get("type")
+            .map(|param| arguments::enumeration(param, "type", &TYPE))
+            .transpose()?;
         let Some(kind) = kind else { return Ok(None) };
         let fields = object.text("fields").unwrap_or_default();
-        let fields = fields.split(',').map(|field| field.trim().to_owned()).collect();
-        Ok(Some(Self { fields, include: kind == 1 }))
+        let fields = fields
+            .split(',')
+            .map(|field| field.trim().to_owned())
+            .collect();
+        Ok(Some(Self {
+            fields,
+            include: kind == 1,
+        }))
     }
 
     fn shows(&self, field: &str) -> bool {
@@ -155,8 +202,11 @@ impl Profile {
 /// A token as an answer.
 fn answer(token: &Token, profile: Option<&Profile>) -> Value {
     let settings = token.settings.clone();
-    let hash_type =
-        if settings.hash_type == Value::Null { Value::text(DEFAULT_HASH_TYPE) } else { settings.hash_type };
+    let hash_type = if settings.hash_type == Value::Null {
+        Value::text(DEFAULT_HASH_TYPE)
+    } else {
+        settings.hash_type
+    };
     let mut fields = vec![
         ("id", Value::text(&token.id)),
         ("token", Value::text(&token.token)),
@@ -222,7 +272,10 @@ impl Add {
         profile: Option<&Profile>,
     ) -> Result<Value, Exception> {
         let Written(written) = self.0;
-        if let Some(name) = READ_ONLY.iter().find(|name| written.iter().any(|(property, _)| property == *name)) {
+        if let Some(name) = READ_ONLY
+            .iter()
+            .find(|name| written.iter().any(|(property, _)| property == *name))
+        {
             return Err(Exception::not_updatable(name));
         }
         let mut settings = Settings::default();
@@ -232,7 +285,8 @@ impl Add {
             }
         }
         if settings.session_duration == Value::Null {
-            settings.session_duration = account.max_session_duration.map_or(Value::Null, Value::Int);
+            settings.session_duration =
+                account.max_session_duration.map_or(Value::Null, Value::Int);
         }
         if settings.hash_type == Value::Null {
             settings.hash_type = Value::text(DEFAULT_HASH_TYPE);
@@ -255,8 +309,16 @@ impl Add {
 }
 
 /// `appToken.get`.
-pub(crate) fn get(state: &State, partner: i64, id: &str, profile: Option<&Profile>) -> Result<Value, Exception> {
-    state.token(partner, id).map(|token| answer(token, profile)).ok_or_else(|| Exception::token_not_found(id))
+pub(crate) fn get(
+    state: &State,
+    partner: i64,
+    id: &str,
+    profile: Option<&Profile>,
+) -> Result<Value, Exception> {
+    state
+        .token(partner, id)
+        .map(|token| answer(token, profile))
+        .ok_or_else(|| Exception::token_not_found(id))
 }
 
 /// What `appToken.update` takes.
@@ -281,9 +343,13 @@ impl Update {
         now: i64,
         profile: Option<&Profile>,
     ) -> Result<Value, Exception> {
-        let token = state.token(account.id, &self.id).ok_or_else(|| Exception::token_not_found(&self.id))?;
+        let token = state
+            .token(account.id, &self.id)
+            .ok_or_else(|| Exception::token_not_found(&self.id))?;
         for name in READ_ONLY {
-            let Some(value) = self.written.get(name) else { continue };
+            let Some(value) = self.written.get(name) else {
+                continue;
+            };
             // Sending back what is stored is allowed, except for times: the server compares those as dates.
             let unchanged = match name {
                 "id" => *value == Value::text(&token.id),
@@ -304,7 +370,9 @@ impl Update {
         }
         settle_user(state, account, &settings.session_user_id)?;
         check_size(&settings)?;
-        let token = state.token_mut(account.id, &self.id).ok_or_else(|| Exception::token_not_found(&self.id))?;
+        let token = state
+            .token_mut(account.id, &self.id)
+            .ok_or_else(|| Exception::token_not_found(&self.id))?;
         if token.settings != settings {
             token.settings = settings;
             token.updated_at = now;
@@ -314,8 +382,15 @@ impl Update {
 }
 
 /// `appToken.delete`: the token is gone, and so are the sessions minted from it.
-pub(crate) fn delete(state: &mut State, partner: i64, id: &str, now: i64) -> Result<Value, Exception> {
-    let token = state.token_mut(partner, id).ok_or_else(|| Exception::token_not_found(id))?;
+pub(crate) fn delete(
+    state: &mut State,
+    partner: i64,
+    id: &str,
+    now: i64,
+) -> Result<Value, Exception> {
+    let token = state
+        .token_mut(partner, id)
+        .ok_or_else(|| Exception::token_not_found(id))?;
     token.status = DELETED;
     token.updated_at = now;
     let group = session_group(partner, &token.id);
@@ -338,7 +413,9 @@ impl List {
                 // An empty text is no filter, also where a time is expected.
                 let mut object = object.clone();
                 for (name, kind) in FILTERS {
-                    if matches!(kind, Kind::Time) && object.text(name).is_some_and(|text| text.is_empty()) {
+                    if matches!(kind, Kind::Time)
+                        && object.text(name).is_some_and(|text| text.is_empty())
+                    {
                         object.remove(name);
                     }
                 }
@@ -347,7 +424,11 @@ impl List {
             None => Written::default(),
         };
         let pager = arguments.object("pager")?;
-        let number = |name: &str, default| pager.and_then(|pager| pager.get(name)).map_or(default, params::Param::to_int);
+        let number = |name: &str, default| {
+            pager
+                .and_then(|pager| pager.get(name))
+                .map_or(default, params::Param::to_int)
+        };
         Ok(Self {
             filter,
             page_size: number("pageSize", DEFAULT_PAGE_SIZE).clamp(0, MAX_PAGE_SIZE),
@@ -357,12 +438,22 @@ impl List {
 
     pub(crate) fn run(&self, state: &State, partner: i64, profile: Option<&Profile>) -> Value {
         let page = |total: i64, objects: Value| {
-            Value::object("KalturaAppTokenListResponse", vec![("totalCount", Value::Int(total)), ("objects", objects)])
+            Value::object(
+                "KalturaAppTokenListResponse",
+                vec![("totalCount", Value::Int(total)), ("objects", objects)],
+            )
         };
-        if self.filter.text("sessionUserIdEqual").is_some_and(|user| !state.knows_user(partner, user)) {
+        if self
+            .filter
+            .text("sessionUserIdEqual")
+            .is_some_and(|user| !state.knows_user(partner, user))
+        {
             return page(0, Value::Null);
         }
-        let mut found: Vec<&Token> = state.tokens(partner).filter(|token| self.matches(token)).collect();
+        let mut found: Vec<&Token> = state
+            .tokens(partner)
+            .filter(|token| self.matches(token))
+            .collect();
         // The database walks its index when no order is asked for: by status, then by id (examples
         // appToken.list/all and multirequest/one_failing).
         found.sort_by(|a, b| self.order(a, b).then_with(|| a.status.cmp(&b.status)));
@@ -371,9 +462,19 @@ impl List {
         let (skip, take) = if size == 0 {
             (0, usize::MAX)
         } else {
-            (usize::try_from(self.page_index - 1).unwrap_or(usize::MAX).saturating_mul(size), size)
+            (
+                usize::try_from(self.page_index - 1)
+                    .unwrap_or(usize::MAX)
+                    .saturating_mul(size),
+                size,
+            )
         };
-        let objects = found.into_iter().skip(skip).take(take).map(|token| answer(token, profile)).collect();
+        let objects = found
+            .into_iter()
+            .skip(skip)
+            .take(take)
+            .map(|token| answer(token, profile))
+            .collect();
         page(total, Value::List(objects))
     }
 
@@ -394,17 +495,35 @@ impl List {
             Value::Text(user) => Some(folded(user)),
             _ => None,
         };
-        filter.text("idEqual").is_none_or(|wanted| folded(wanted) == id)
-            && filter.text("idIn").is_none_or(|wanted| wanted.split(',').any(|wanted| folded(wanted) == id))
-            && filter.int("createdAtGreaterThanOrEqual").is_none_or(|bound| token.created_at >= bound)
-            && filter.int("createdAtLessThanOrEqual").is_none_or(|bound| token.created_at <= bound)
-            && filter.int("updatedAtGreaterThanOrEqual").is_none_or(|bound| token.updated_at >= bound)
-            && filter.int("updatedAtLessThanOrEqual").is_none_or(|bound| token.updated_at <= bound)
-            && filter.int("statusEqual").is_none_or(|wanted| token.status == wanted)
+        filter
+            .text("idEqual")
+            .is_none_or(|wanted| folded(wanted) == id)
+            && filter
+                .text("idIn")
+                .is_none_or(|wanted| wanted.split(',').any(|wanted| folded(wanted) == id))
+            && filter
+                .int("createdAtGreaterThanOrEqual")
+                .is_none_or(|bound| token.created_at >= bound)
+            && filter
+                .int("createdAtLessThanOrEqual")
+                .is_none_or(|bound| token.created_at <= bound)
+            && filter
+                .int("updatedAtGreaterThanOrEqual")
+                .is_none_or(|bound| token.updated_at >= bound)
+            && filter
+                .int("updatedAtLessThanOrEqual")
+                .is_none_or(|bound| token.updated_at <= bound)
+            && filter
+                .int("statusEqual")
+                .is_none_or(|wanted| token.status == wanted)
             && filter.text("statusIn").is_none_or(|wanted| {
-                wanted.split(',').any(|wanted| Param::Text(wanted.to_owned()).equals_int(token.status))
+                wanted
+                    .split(',')
+                    .any(|wanted| Param::Text(wanted.to_owned()).equals_int(token.status))
             })
-            && filter.text("sessionUserIdEqual").is_none_or(|wanted| user.as_ref() == Some(&folded(wanted)))
+            && filter
+                .text("sessionUserIdEqual")
+                .is_none_or(|wanted| user.as_ref() == Some(&folded(wanted)))
     }
 }
 
@@ -432,8 +551,16 @@ impl StartSession {
     }
 
     /// `ks` is the text of the session that asks, exactly as it was sent: it is part of the hash.
-    pub(crate) fn run(&self, app: &App, state: &State, account: &Account, ks: &str) -> Result<Value, Exception> {
-        let token = state.token(account.id, &self.id).ok_or_else(|| Exception::token_not_found(&self.id))?;
+    pub(crate) fn run(
+        &self,
+        app: &App,
+        state: &State,
+        account: &Account,
+        ks: &str,
+    ) -> Result<Value, Exception> {
+        let token = state
+            .token(account.id, &self.id)
+            .ok_or_else(|| Exception::token_not_found(&self.id))?;
         if token.status != ACTIVE {
             return Err(Exception::token_not_active(&self.id));
         }
@@ -455,7 +582,11 @@ impl StartSession {
             (Value::Int(duration), _) => *duration,
             _ => 0,
         };
-        let seconds = if self.expiry == 0 { longest } else { self.expiry.min(longest) };
+        let seconds = if self.expiry == 0 {
+            longest
+        } else {
+            self.expiry.min(longest)
+        };
         let kind = match settings.session_type {
             Value::Int(kind) => kind,
             _ => self.kind,
@@ -471,7 +602,14 @@ impl StartSession {
         };
         let privileges = merge_for_session(&self.id, own, Some(&self.privileges)).build();
         let valid_until = now.saturating_add(seconds);
-        let ks = session::mint(app, account, user, &kind.to_string(), valid_until, &privileges);
+        let ks = session::mint(
+            app,
+            account,
+            user,
+            &kind.to_string(),
+            valid_until,
+            &privileges,
+        );
         Ok(Value::object(
             "KalturaSessionInfo",
             vec![

@@ -25,7 +25,10 @@ pub(crate) struct TextEnumeration {
     pub(crate) values: &'static [&'static str],
 }
 
-pub(crate) static SESSION_TYPE: Enumeration = Enumeration { name: "KalturaSessionType", values: &[0, 2] };
+pub(crate) static SESSION_TYPE: Enumeration = Enumeration {
+    name: "KalturaSessionType",
+    values: &[0, 2],
+};
 
 /// The parameters of one call.
 #[derive(Debug)]
@@ -36,7 +39,10 @@ pub(crate) struct Arguments<'a> {
 
 impl<'a> Arguments<'a> {
     pub(crate) fn new(params: &'a Params, now: i64) -> Self {
-        Self { params: params.grouped(), now }
+        Self {
+            params: params.grouped(),
+            now,
+        }
     }
 
     pub(crate) fn now(&self) -> i64 {
@@ -45,7 +51,9 @@ impl<'a> Arguments<'a> {
 
     /// A text; `None` when it was not sent. Bytes that are not UTF-8 count as empty.
     pub(crate) fn string(&self, name: &str) -> Result<Option<String>, Exception> {
-        let Some(param) = self.params.get(name) else { return Ok(None) };
+        let Some(param) = self.params.get(name) else {
+            return Ok(None);
+        };
         match string(param, name)? {
             Value::Text(text) => Ok(Some(text)),
             _ => Ok(Some(String::new())),
@@ -53,15 +61,23 @@ impl<'a> Arguments<'a> {
     }
 
     pub(crate) fn required_string(&self, name: &str) -> Result<String, Exception> {
-        self.string(name)?.ok_or_else(|| Exception::missing_parameter(name))
+        self.string(name)?
+            .ok_or_else(|| Exception::missing_parameter(name))
     }
 
     pub(crate) fn int(&self, name: &str) -> Option<i64> {
         self.params.get(name).map(Param::to_int)
     }
 
-    pub(crate) fn enumeration(&self, name: &str, kind: &Enumeration) -> Result<Option<i64>, Exception> {
-        self.params.get(name).map(|param| enumeration(param, name, kind)).transpose()
+    pub(crate) fn enumeration(
+        &self,
+        name: &str,
+        kind: &Enumeration,
+    ) -> Result<Option<i64>, Exception> {
+        self.params
+            .get(name)
+            .map(|param| enumeration(param, name, kind))
+            .transpose()
     }
 
     /// An object; a scalar in its place is an error, absence is not.
@@ -74,7 +90,8 @@ impl<'a> Arguments<'a> {
     }
 
     pub(crate) fn required_object(&self, name: &str) -> Result<&Params, Exception> {
-        self.object(name)?.ok_or_else(|| Exception::missing_parameter(name))
+        self.object(name)?
+            .ok_or_else(|| Exception::missing_parameter(name))
     }
 }
 
@@ -85,7 +102,10 @@ pub(crate) fn string(param: &Param, name: &str) -> Result<Value, Exception> {
         return Ok(Value::Bool(false));
     }
     let text = param.to_text();
-    if text.bytes().any(|byte| byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r')) {
+    if text
+        .bytes()
+        .any(|byte| byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r'))
+    {
         return Err(Exception::invalid_char(name));
     }
     Ok(Value::Text(text.into_owned()))
@@ -106,7 +126,11 @@ pub(crate) fn enumeration(param: &Param, name: &str, kind: &Enumeration) -> Resu
 }
 
 /// A member of an enumeration of texts, case and all.
-pub(crate) fn text_enumeration(param: &Param, name: &str, kind: &TextEnumeration) -> Result<String, Exception> {
+pub(crate) fn text_enumeration(
+    param: &Param,
+    name: &str,
+    kind: &TextEnumeration,
+) -> Result<String, Exception> {
     let text = param.to_text();
     if kind.values.contains(&text.as_ref()) {
         return Ok(text.into_owned());
@@ -121,17 +145,26 @@ pub(crate) fn time(param: &Param, now: i64) -> i64 {
         Param::Text(text) => match number(text) {
             Some(number) => number.whole(),
             // Text that only starts with a number is compared as text, and added to the time if it passes.
-            None if in_relative_range(text) => return leading_number(text).map_or(0, |found| now + found.whole()),
+            None if in_relative_range(text) => {
+                return leading_number(text).map_or(0, |found| now + found.whole());
+            }
             None => return leading_number(text).map_or(0, |found| found.whole()),
         },
         Param::Null => return 0,
         other => other.to_int(),
     };
-    if value != -1 && (-MAX_RELATIVE_TIME..=MAX_RELATIVE_TIME).contains(&value) { now + value } else { value }
+    if value != -1 && (-MAX_RELATIVE_TIME..=MAX_RELATIVE_TIME).contains(&value) {
+        now + value
+    } else {
+        value
+    }
 }
 
 fn in_relative_range(text: &str) -> bool {
-    let (low, high) = ((-MAX_RELATIVE_TIME).to_string(), MAX_RELATIVE_TIME.to_string());
+    let (low, high) = (
+        (-MAX_RELATIVE_TIME).to_string(),
+        MAX_RELATIVE_TIME.to_string(),
+    );
     low.as_str() <= text && text <= high.as_str()
 }
 
@@ -152,7 +185,11 @@ mod tests {
             ("315360001", 315_360_001),
         ];
         for (input, expected) in cases {
-            assert_eq!(time(&Param::Text(input.to_owned()), 1000), expected, "{input:?}");
+            assert_eq!(
+                time(&Param::Text(input.to_owned()), 1000),
+                expected,
+                "{input:?}"
+            );
         }
     }
 

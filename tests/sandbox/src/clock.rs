@@ -25,7 +25,10 @@ pub(crate) struct Clock {
 impl Clock {
     pub(crate) fn new(source: Option<TimeSource>) -> Self {
         let source = source.unwrap_or_else(|| Arc::new(system_time));
-        Self { source, mode: Mutex::new(Mode::Shifted(0.0)) }
+        Self {
+            source,
+            mode: Mutex::new(Mode::Shifted(0.0)),
+        }
     }
 
     fn mode(&self) -> Mode {
@@ -45,7 +48,10 @@ impl Clock {
     }
 
     /// Whole unix seconds.
-    #[allow(clippy::cast_possible_truncation, reason = "a unix time in seconds fits an i64")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "a unix time in seconds fits an i64"
+    )]
     pub(crate) fn now(&self) -> i64 {
         self.precise().floor() as i64
     }
@@ -72,12 +78,16 @@ impl Clock {
 
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Clock").field("now", &self.precise()).finish()
+        f.debug_struct("Clock")
+            .field("now", &self.precise())
+            .finish()
     }
 }
 
 fn system_time() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0.0, |since| since.as_secs_f64())
 }
 
 #[cfg(test)]

@@ -63,12 +63,27 @@ struct ActionInfo {
 static ACTIONS: [ActionInfo; 15] = {
     use Action as A;
     use Allowed::{AdminSession, AnySession, Everyone};
-    const fn info(service: &'static str, name: &'static str, allowed: Allowed, action: Action) -> ActionInfo {
-        ActionInfo { service, name, allowed, action }
+    const fn info(
+        service: &'static str,
+        name: &'static str,
+        allowed: Allowed,
+        action: Action,
+    ) -> ActionInfo {
+        ActionInfo {
+            service,
+            name,
+            allowed,
+            action,
+        }
     }
     [
         info("session", "start", Everyone, A::SessionStart),
-        info("session", "startWidgetSession", Everyone, A::SessionStartWidget),
+        info(
+            "session",
+            "startWidgetSession",
+            Everyone,
+            A::SessionStartWidget,
+        ),
         info("session", "get", AdminSession, A::SessionGet),
         info("session", "end", Everyone, A::SessionEnd),
         info("appToken", "add", AdminSession, A::TokenAdd),
@@ -80,8 +95,18 @@ static ACTIONS: [ActionInfo; 15] = {
         info("system", "ping", Everyone, A::Ping),
         info("system", "getTime", Everyone, A::GetTime),
         info("system", "getVersion", Everyone, A::GetVersion),
-        info("media", "list", AnySession, A::EmptyPage("KalturaMediaListResponse")),
-        info("baseEntry", "list", AnySession, A::EmptyPage("KalturaBaseEntryListResponse")),
+        info(
+            "media",
+            "list",
+            AnySession,
+            A::EmptyPage("KalturaMediaListResponse"),
+        ),
+        info(
+            "baseEntry",
+            "list",
+            AnySession,
+            A::EmptyPage("KalturaBaseEntryListResponse"),
+        ),
     ]
 };
 
@@ -89,13 +114,18 @@ fn find(service: &str, action: &str) -> Result<&'static ActionInfo, Exception> {
     if service.is_empty() || service == "0" {
         return Err(Exception::service_not_specified());
     }
-    let mut actions = ACTIONS.iter().filter(|info| info.service.eq_ignore_ascii_case(service)).peekable();
+    let mut actions = ACTIONS
+        .iter()
+        .filter(|info| info.service.eq_ignore_ascii_case(service))
+        .peekable();
     if actions.peek().is_none() {
         return Err(Exception::service_does_not_exist(&service.to_lowercase()));
     }
     actions
         .find(|info| info.name.eq_ignore_ascii_case(action))
-        .ok_or_else(|| Exception::action_does_not_exist(&action.to_lowercase(), &service.to_lowercase()))
+        .ok_or_else(|| {
+            Exception::action_does_not_exist(&action.to_lowercase(), &service.to_lowercase())
+        })
 }
 
 /// The caller as far as it is known before anything was checked.
@@ -112,12 +142,25 @@ impl<'a> Caller<'a> {
         let text = given.map(Param::to_text).unwrap_or_default();
         let ks = match given {
             None => None,
-            Some(_) => Some(app.open(&text).ok_or_else(|| Exception::invalid_ks(&text))?),
+            Some(_) => Some(
+                app.open(&text)
+                    .ok_or_else(|| Exception::invalid_ks(&text))?,
+            ),
         };
-        let named = |name: &str| params.get(name).filter(|param| param.is_truthy() || (ks.is_some() && params.is_set(name)));
+        let named = |name: &str| {
+            params
+                .get(name)
+                .filter(|param| param.is_truthy() || (ks.is_some() && params.is_set(name)))
+        };
         let requested = named("p").or_else(|| named("partnerId"));
-        let requested = requested.filter(|param| !param.to_text().is_empty()).map(Param::to_int);
-        Ok(Self { text, ks, requested })
+        let requested = requested
+            .filter(|param| !param.to_text().is_empty())
+            .map(Param::to_int);
+        Ok(Self {
+            text,
+            ks,
+            requested,
+        })
     }
 
     /// Lets the caller pass, or says why not.
@@ -128,18 +171,26 @@ impl<'a> Caller<'a> {
         origin: Origin<'_>,
         info: &ActionInfo,
     ) -> Result<Option<&'b Account>, Exception> {
-        let forbidden = || Exception::service_forbidden(&format!("{}->{}", info.service, info.name));
+        let forbidden =
+            || Exception::service_forbidden(&format!("{}->{}", info.service, info.name));
         let Some(ks) = &self.ks else {
             let blocked = |id| app.accounts.get(id).is_none_or(|account| account.blocked);
             if self.requested.is_some_and(blocked) {
                 return Err(Exception::partner_blocked());
             }
-            return if info.allowed == Allowed::Everyone { Ok(None) } else { Err(forbidden()) };
+            return if info.allowed == Allowed::Everyone {
+                Ok(None)
+            } else {
+                Err(forbidden())
+            };
         };
         if let Some(reason) = refusal(ks, app.clock.now(), state, origin) {
             return Err(Exception::invalid_ks(reason));
         }
-        let account = app.accounts.get(ks.partner_id()).ok_or_else(|| Exception::invalid_ks(&self.text))?;
+        let account = app
+            .accounts
+            .get(ks.partner_id())
+            .ok_or_else(|| Exception::invalid_ks(&self.text))?;
         if account.blocked {
             return Err(Exception::partner_blocked());
         }
@@ -153,22 +204,33 @@ impl<'a> Caller<'a> {
 
 /// Why a KS that could be opened is not good any more, in the words that the server puts in its place.
 fn refusal(ks: &Ks, now: i64, state: &mut State, origin: Origin<'_>) -> Option<&'static str> {
-    let valid_until = ks.valid_until.as_ref().map_or(0, |text| Param::Text(text.clone()).to_int());
+    let valid_until = ks
+        .valid_until
+        .as_ref()
+        .map_or(0, |text| Param::Text(text.clone()).to_int());
     if valid_until <= now {
         return Some("EXPIRED");
     }
     let privileges = ks.parsed_privileges();
-    if privileges.get("iprestrict").is_some_and(|ips| !ips.iter().any(|ip| ip == origin.ip)) {
+    if privileges
+        .get("iprestrict")
+        .is_some_and(|ips| !ips.iter().any(|ip| ip == origin.ip))
+    {
         return Some("EXCEEDED_RESTRICTED_IP");
     }
-    if privileges.get("urirestrict").is_some_and(|parts| !uri_allowed(&parts.join("/"), origin.uri)) {
+    if privileges
+        .get("urirestrict")
+        .is_some_and(|parts| !uri_allowed(&parts.join("/"), origin.uri))
+    {
         return Some("EXCEEDED_RESTRICTED_URI");
     }
     // Widget sessions are never looked up among the ended ones (appToken.startSession/ks_widget_after_session_end).
     if !ks.is_widget_session() && is_ended(ks, &privileges, state) {
         return Some("LOGOUT");
     }
-    let limit = privileges.get("actionslimit").and_then(|values| values.first());
+    let limit = privileges
+        .get("actionslimit")
+        .and_then(|values| values.first());
     if let Some(limit) = limit.and_then(|limit| limit.trim().parse::<u64>().ok())
         && state.count_action(&ks.hash) > limit
     {
@@ -178,16 +240,20 @@ fn refusal(ks: &Ks, now: i64, state: &mut State, origin: Origin<'_>) -> Option<&
 }
 
 fn is_ended(ks: &Ks, privileges: &Privileges, state: &State) -> bool {
-    let group = privileges.get("sessionid").map(|values| session_group(ks.partner_id(), &values.join("/")));
+    let group = privileges
+        .get("sessionid")
+        .map(|values| session_group(ks.partner_id(), &values.join("/")));
     state.is_ended(&session_key(&ks.hash)) || group.is_some_and(|group| state.is_ended(&group))
 }
 
 /// Exact, or up to a trailing `*`; several are separated by `|`.
 fn uri_allowed(patterns: &str, uri: &str) -> bool {
-    patterns.split('|').any(|pattern| match pattern.strip_suffix('*') {
-        Some(prefix) => uri.starts_with(prefix),
-        None => uri == pattern,
-    })
+    patterns
+        .split('|')
+        .any(|pattern| match pattern.strip_suffix('*') {
+            Some(prefix) => uri.starts_with(prefix),
+            None => uri == pattern,
+        })
 }
 
 /// Runs one request.
@@ -232,22 +298,41 @@ pub(crate) fn single(app: &App, params: &Params, origin: Origin<'_>) -> Result<V
         Action::TokenAdd => {
             let add = app_token::Add::read(&arguments)?;
             let (account, profile) = authorized!();
-            add.run(state, account.ok_or_else(Exception::internal)?, now, profile.as_ref())
+            add.run(
+                state,
+                account.ok_or_else(Exception::internal)?,
+                now,
+                profile.as_ref(),
+            )
         }
         Action::TokenGet => {
             let id = arguments.required_string("id")?;
             let (account, profile) = authorized!();
-            app_token::get(state, account.ok_or_else(Exception::internal)?.id, &id, profile.as_ref())
+            app_token::get(
+                state,
+                account.ok_or_else(Exception::internal)?.id,
+                &id,
+                profile.as_ref(),
+            )
         }
         Action::TokenList => {
             let list = app_token::List::read(&arguments)?;
             let (account, profile) = authorized!();
-            Ok(list.run(state, account.ok_or_else(Exception::internal)?.id, profile.as_ref()))
+            Ok(list.run(
+                state,
+                account.ok_or_else(Exception::internal)?.id,
+                profile.as_ref(),
+            ))
         }
         Action::TokenUpdate => {
             let update = app_token::Update::read(&arguments)?;
             let (account, profile) = authorized!();
-            update.run(state, account.ok_or_else(Exception::internal)?, now, profile.as_ref())
+            update.run(
+                state,
+                account.ok_or_else(Exception::internal)?,
+                now,
+                profile.as_ref(),
+            )
         }
         Action::TokenDelete => {
             let id = arguments.required_string("id")?;
@@ -257,7 +342,12 @@ pub(crate) fn single(app: &App, params: &Params, origin: Origin<'_>) -> Result<V
         Action::TokenStartSession => {
             let start = app_token::StartSession::read(&arguments)?;
             let (account, _) = authorized!();
-            start.run(app, state, account.ok_or_else(Exception::internal)?, &caller.text)
+            start.run(
+                app,
+                state,
+                account.ok_or_else(Exception::internal)?,
+                &caller.text,
+            )
         }
         Action::Ping => {
             authorized!();
@@ -273,7 +363,13 @@ pub(crate) fn single(app: &App, params: &Params, origin: Origin<'_>) -> Result<V
         }
         Action::EmptyPage(class) => {
             authorized!();
-            Ok(Value::object(class, vec![("objects", Value::List(Vec::new())), ("totalCount", Value::Int(0))]))
+            Ok(Value::object(
+                class,
+                vec![
+                    ("objects", Value::List(Vec::new())),
+                    ("totalCount", Value::Int(0)),
+                ],
+            ))
         }
     }
 }
@@ -283,25 +379,37 @@ pub(crate) fn multi(app: &App, params: &Params, origin: Origin<'_>) -> Value {
     let mut requests: Vec<(i64, Params)> = Vec::new();
     let mut common = Params::default();
     for (name, value) in params.iter() {
-        let (index, rest) = name.split_once(':').map_or((name, None), |(index, rest)| (index, Some(rest)));
+        let (index, rest) = name
+            .split_once(':')
+            .map_or((name, None), |(index, rest)| (index, Some(rest)));
         let Some(index) = number(index).map(|number| number.whole()) else {
             common.set(name, value.clone());
             continue;
         };
-        let position = requests.iter().position(|(known, _)| *known == index).unwrap_or_else(|| {
-            requests.push((index, Params::default()));
-            requests.len() - 1
-        });
+        let position = requests
+            .iter()
+            .position(|(known, _)| *known == index)
+            .unwrap_or_else(|| {
+                requests.push((index, Params::default()));
+                requests.len() - 1
+            });
         match (rest, value) {
             (Some(rest), value) => requests[position].1.set(rest, value.clone()),
             (None, Param::Map(map)) => requests[position].1 = map.clone(),
             (None, _) => {}
         }
     }
-    let first = requests.iter().map(|(index, _)| *index).min().unwrap_or(1).min(1);
+    let first = requests
+        .iter()
+        .map(|(index, _)| *index)
+        .min()
+        .unwrap_or(1)
+        .min(1);
     let mut results: Vec<Value> = Vec::new();
     for index in first.. {
-        let Some((_, request)) = requests.iter_mut().find(|(known, _)| *known == index) else { break };
+        let Some((_, request)) = requests.iter_mut().find(|(known, _)| *known == index) else {
+            break;
+        };
         if !request.is_set("service") || !request.is_set("action") {
             break;
         }
@@ -323,8 +431,12 @@ fn substitute(params: &mut Params, results: &[Value]) -> Result<(), Exception> {
         match param {
             Param::Map(map) => substitute(map, results)?,
             Param::Text(text) => {
-                let Some((reference, index, path)) = reference(text) else { continue };
-                let Some(result) = index.checked_sub(1).and_then(|index| results.get(index)) else { continue };
+                let Some((reference, index, path)) = reference(text) else {
+                    continue;
+                };
+                let Some(result) = index.checked_sub(1).and_then(|index| results.get(index)) else {
+                    continue;
+                };
                 let path: Vec<&str> = path.split(':').collect();
                 let found = match result.at(&path) {
                     Some(Value::Text(found)) if !found.is_empty() && found != "0" => found.clone(),

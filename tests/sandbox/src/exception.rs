@@ -15,31 +15,60 @@ pub(crate) struct Exception {
 impl Exception {
     /// Fills `@NAME@` in the template from the arguments, whose HTML tags are stripped.
     fn new(code: &'static str, template: &str, args: &[(&'static str, &str)]) -> Self {
-        let args: Vec<(&'static str, String)> =
-            args.iter().map(|(name, value)| (*name, strip_tags(value))).collect();
+        let args: Vec<(&'static str, String)> = args
+            .iter()
+            .map(|(name, value)| (*name, strip_tags(value)))
+            .collect();
         let mut message = String::with_capacity(template.len());
         for (index, piece) in template.split('@').enumerate() {
-            let value = args.iter().find(|(name, _)| *name == piece).map(|(_, value)| value.as_str());
-            message.push_str(if index % 2 == 1 { value.unwrap_or_default() } else { piece });
+            let value = args
+                .iter()
+                .find(|(name, _)| *name == piece)
+                .map(|(_, value)| value.as_str());
+            message.push_str(if index % 2 == 1 {
+                value.unwrap_or_default()
+            } else {
+                piece
+            });
         }
-        Self { code: Cow::Borrowed(code), message, args }
+        Self {
+            code: Cow::Borrowed(code),
+            message,
+            args,
+        }
     }
 
     /// An error with any code and message, without arguments.
     pub(crate) fn custom(code: &str, message: &str) -> Self {
-        Self { code: Cow::Owned(code.to_owned()), message: message.to_owned(), args: Vec::new() }
+        Self {
+            code: Cow::Owned(code.to_owned()),
+            message: message.to_owned(),
+            args: Vec::new(),
+        }
     }
 
     pub(crate) fn internal() -> Self {
-        Self::new("INTERNAL_SERVERL_ERROR", "Internal server error occurred", &[])
+        Self::new(
+            "INTERNAL_SERVERL_ERROR",
+            "Internal server error occurred",
+            &[],
+        )
     }
 
     pub(crate) fn service_not_specified() -> Self {
-        Self::new("SERVICE_NOT_SPECIFIED", "Service name was not specified, please specify one", &[])
+        Self::new(
+            "SERVICE_NOT_SPECIFIED",
+            "Service name was not specified, please specify one",
+            &[],
+        )
     }
 
     pub(crate) fn service_does_not_exist(service: &str) -> Self {
-        Self::new("SERVICE_DOES_NOT_EXISTS", "Service \"@SRV_NAME@\" does not exists", &[("SRV_NAME", service)])
+        Self::new(
+            "SERVICE_DOES_NOT_EXISTS",
+            "Service \"@SRV_NAME@\" does not exists",
+            &[("SRV_NAME", service)],
+        )
     }
 
     pub(crate) fn action_does_not_exist(action: &str, service: &str) -> Self {
@@ -51,7 +80,11 @@ impl Exception {
     }
 
     pub(crate) fn service_forbidden(service: &str) -> Self {
-        Self::new("SERVICE_FORBIDDEN", "The access to service [@SERVICE@] is forbidden", &[("SERVICE", service)])
+        Self::new(
+            "SERVICE_FORBIDDEN",
+            "The access to service [@SERVICE@] is forbidden",
+            &[("SERVICE", service)],
+        )
     }
 
     pub(crate) fn partner_blocked() -> Self {
@@ -67,12 +100,20 @@ impl Exception {
         Self::new(
             "INVALID_KS",
             "Invalid KS \"@KSID@\", Error \"@ERR_CODE@,@ERR_DESC@\"",
-            &[("KSID", reason), ("ERR_CODE", "-1"), ("ERR_DESC", "INVALID_STR")],
+            &[
+                ("KSID", reason),
+                ("ERR_CODE", "-1"),
+                ("ERR_DESC", "INVALID_STR"),
+            ],
         )
     }
 
     pub(crate) fn missing_parameter(name: &str) -> Self {
-        Self::new("MISSING_MANDATORY_PARAMETER", "Missing parameter \"@PARAM_NAME@\"", &[("PARAM_NAME", name)])
+        Self::new(
+            "MISSING_MANDATORY_PARAMETER",
+            "Missing parameter \"@PARAM_NAME@\"",
+            &[("PARAM_NAME", name)],
+        )
     }
 
     pub(crate) fn invalid_enum(value: &str, name: &str, kind: &str) -> Self {
@@ -80,12 +121,20 @@ impl Exception {
             "INVALID_ENUM_VALUE",
             "Invalid enumeration value \"@ENUM_VAL@\" for parameter \"@PARAM_NAME@\", expecting enumeration type \
              \"@ENUM_TYPE@\"",
-            &[("ENUM_VAL", value), ("PARAM_NAME", name), ("ENUM_TYPE", kind)],
+            &[
+                ("ENUM_VAL", value),
+                ("PARAM_NAME", name),
+                ("ENUM_TYPE", kind),
+            ],
         )
     }
 
     pub(crate) fn invalid_char(name: &str) -> Self {
-        Self::new("INVALID_PARAMETER_CHAR", "Invalid char in \"@XML_FIELD@\" field", &[("XML_FIELD", name)])
+        Self::new(
+            "INVALID_PARAMETER_CHAR",
+            "Invalid char in \"@XML_FIELD@\" field",
+            &[("XML_FIELD", name)],
+        )
     }
 
     pub(crate) fn wrong_format(name: &str) -> Self {
@@ -114,31 +163,59 @@ impl Exception {
     }
 
     pub(crate) fn invalid_field(name: &str) -> Self {
-        Self::new("INVALID_FIELD_VALUE", "value in field [@FIELD_NAME@] is not valid", &[("FIELD_NAME", name)])
+        Self::new(
+            "INVALID_FIELD_VALUE",
+            "value in field [@FIELD_NAME@] is not valid",
+            &[("FIELD_NAME", name)],
+        )
     }
 
     pub(crate) fn start_session(partner: &str) -> Self {
-        Self::new("START_SESSION_ERROR", "Error while starting session for partner [@PID@]", &[("PID", partner)])
+        Self::new(
+            "START_SESSION_ERROR",
+            "Error while starting session for partner [@PID@]",
+            &[("PID", partner)],
+        )
     }
 
     pub(crate) fn unknown_widget(widget: &str) -> Self {
-        Self::new("INVALID_WIDGET_ID", "Unknown widget [@WIDGET_ID@]", &[("WIDGET_ID", widget)])
+        Self::new(
+            "INVALID_WIDGET_ID",
+            "Unknown widget [@WIDGET_ID@]",
+            &[("WIDGET_ID", widget)],
+        )
     }
 
     pub(crate) fn token_not_found(id: &str) -> Self {
-        Self::new("APP_TOKEN_ID_NOT_FOUND", "Application token id \"@ID@\" not found", &[("ID", id)])
+        Self::new(
+            "APP_TOKEN_ID_NOT_FOUND",
+            "Application token id \"@ID@\" not found",
+            &[("ID", id)],
+        )
     }
 
     pub(crate) fn token_not_active(id: &str) -> Self {
-        Self::new("APP_TOKEN_NOT_ACTIVE", "Application token id \"@ID@\" not active", &[("ID", id)])
+        Self::new(
+            "APP_TOKEN_NOT_ACTIVE",
+            "Application token id \"@ID@\" not active",
+            &[("ID", id)],
+        )
     }
 
     pub(crate) fn token_expired(id: &str) -> Self {
-        Self::new("APP_TOKEN_EXPIRED", "Application token id \"@ID@\" expired", &[("ID", id)])
+        Self::new(
+            "APP_TOKEN_EXPIRED",
+            "Application token id \"@ID@\" expired",
+            &[("ID", id)],
+        )
     }
 
     pub(crate) fn token_hash() -> Self {
-        Self::new("INVALID_APP_TOKEN_HASH", "Invalid application token hash", &[])
+        Self::new(
+            "INVALID_APP_TOKEN_HASH",
+            "Invalid application token hash",
+            &[],
+        )
     }
 }
 

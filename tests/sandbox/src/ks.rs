@@ -62,11 +62,15 @@ impl Ks {
     }
 
     pub(crate) fn is_admin(&self) -> bool {
-        self.kind.as_deref().is_some_and(|kind| !kind.is_empty() && kind != "0")
+        self.kind
+            .as_deref()
+            .is_some_and(|kind| !kind.is_empty() && kind != "0")
     }
 
     pub(crate) fn is_widget_session(&self) -> bool {
-        self.privileges.as_deref().is_some_and(|text| text.contains("widget:1"))
+        self.privileges
+            .as_deref()
+            .is_some_and(|text| text.contains("widget:1"))
     }
 
     pub(crate) fn partner_id(&self) -> i64 {
@@ -74,12 +78,17 @@ impl Ks {
     }
 
     /// Opens a KS with whichever of its partner's secrets fits.
-    pub(crate) fn open<'a>(text: &str, secrets_of: impl FnOnce(&str) -> Vec<&'a str>) -> Option<Self> {
+    pub(crate) fn open<'a>(
+        text: &str,
+        secrets_of: impl FnOnce(&str) -> Vec<&'a str>,
+    ) -> Option<Self> {
         let decoded = decode(text)?;
         if let Some(rest) = decoded.strip_prefix(b"v2|") {
             let cut = rest.iter().position(|byte| *byte == b'|')?;
             let partner = String::from_utf8_lossy(&rest[..cut]);
-            return secrets_of(&partner).iter().find_map(|secret| open_v2(&partner, &rest[cut + 1..], secret));
+            return secrets_of(&partner)
+                .iter()
+                .find_map(|secret| open_v2(&partner, &rest[cut + 1..], secret));
         }
         open_v1(&decoded, secrets_of)
     }
@@ -111,9 +120,23 @@ pub(crate) fn seal_v2(secret: &str, content: &Content<'_>, random: [u8; RANDOM_S
 
 /// Format 1: a hash and the fields, base64 over both.
 pub(crate) fn seal_v1(secret: &str, content: &Content<'_>, rand: &str) -> String {
-    let Content { partner, user, kind, expiry, privileges, master, additional } = *content;
-    let (user, master, additional) = (user.unwrap_or(""), master.unwrap_or(""), additional.unwrap_or(""));
-    let info = format!("{partner};{partner};{expiry};{kind};{rand};{user};{privileges};{master};{additional}");
+    let Content {
+        partner,
+        user,
+        kind,
+        expiry,
+        privileges,
+        master,
+        additional,
+    } = *content;
+    let (user, master, additional) = (
+        user.unwrap_or(""),
+        master.unwrap_or(""),
+        additional.unwrap_or(""),
+    );
+    let info = format!(
+        "{partner};{partner};{expiry};{kind};{rand};{user};{privileges};{master};{additional}"
+    );
     BASE64.encode(format!("{}|{info}", v1_hash(secret, &info)))
 }
 
@@ -148,7 +171,10 @@ fn open_v2(partner: &str, sealed: &[u8], secret: &str) -> Option<Ks> {
     let mut buffer = sealed.to_vec();
     let cipher = cbc::Decryptor::<Aes128>::new(&key(secret).into(), &[0; BLOCK].into());
     let plain = cipher.decrypt_padded::<NoPadding>(&mut buffer).ok()?;
-    let end = plain.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let end = plain
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |last| last + 1);
     let (hash, signed) = plain[..end].split_at_checked(HASH_SIZE)?;
     if Sha1::digest(signed).as_slice() != hash {
         return None;
@@ -156,7 +182,10 @@ fn open_v2(partner: &str, sealed: &[u8], secret: &str) -> Option<Ks> {
     let fields = Params::from_query(signed.get(RANDOM_SIZE..).unwrap_or_default());
     let member = |name: &str| fields.text(name).map(std::borrow::Cow::into_owned);
     let mut privileges = String::new();
-    for (name, value) in fields.iter().filter(|(name, _)| !["_e", "_t", "_u", "_m", "_d"].contains(name)) {
+    for (name, value) in fields
+        .iter()
+        .filter(|(name, _)| !["_e", "_t", "_u", "_m", "_d"].contains(name))
+    {
         if matches!(value, Param::Map(_)) {
             return None;
         }
@@ -187,11 +216,13 @@ fn open_v2(partner: &str, sealed: &[u8], secret: &str) -> Option<Ks> {
 fn open_v1<'a>(decoded: &[u8], secrets_of: impl FnOnce(&str) -> Vec<&'a str>) -> Option<Ks> {
     let decoded = std::str::from_utf8(decoded).ok()?;
     let (hash, info) = decoded.split_once('|')?;
-    let parts: Vec<&str> = info.splitn(9, ';').collect();
+    let parts: Vec<&str> = info.split(';').collect();
     if parts.len() < 3 {
         return None;
     }
-    let signed = secrets_of(parts[0]).into_iter().any(|secret| !secret.is_empty() && v1_hash(secret, info) == hash);
+    let signed = secrets_of(parts[0])
+        .into_iter()
+        .any(|secret| !secret.is_empty() && v1_hash(secret, info) == hash);
     let part = |index: usize| parts.get(index).map(|text| (*text).to_owned());
     signed.then(|| Ks {
         partner: parts[0].to_owned(),
@@ -228,7 +259,11 @@ fn fields(content: &Content<'_>) -> String {
     put("_d", content.additional.map(str::to_owned));
     let pairs: Vec<String> = fields
         .iter()
-        .filter_map(|(name, value)| value.as_ref().map(|value| format!("{}={}", encode(name), encode(value))))
+        .filter_map(|(name, value)| {
+            value
+                .as_ref()
+                .map(|value| format!("{}={}", encode(name), encode(value)))
+        })
         .collect();
     pairs.join("&")
 }
@@ -238,7 +273,9 @@ fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => encoded.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
+                encoded.push(char::from(byte))
+            }
             b' ' => encoded.push('+'),
             _ => {
                 let _ = write!(encoded, "%{byte:02X}");
@@ -264,7 +301,9 @@ pub(crate) fn seeded_random(seed: u32) -> [u8; RANDOM_SIZE] {
     for index in 1..SIZE {
         let previous = state[index - 1];
         let position = u32::try_from(index).unwrap_or_default();
-        state[index] = 1_812_433_253_u32.wrapping_mul(previous ^ (previous >> 30)).wrapping_add(position);
+        state[index] = 1_812_433_253_u32
+            .wrapping_mul(previous ^ (previous >> 30))
+            .wrapping_add(position);
     }
     let mut random = [0; RANDOM_SIZE];
     for (index, byte) in random.iter_mut().enumerate() {
@@ -301,7 +340,11 @@ mod tests {
     }
 
     fn assert_opened(ks: &Ks, expected: &Value, name: &str) {
-        assert_eq!(Some(ks.partner.clone()), text(&expected["partner_id"]), "{name}");
+        assert_eq!(
+            Some(ks.partner.clone()),
+            text(&expected["partner_id"]),
+            "{name}"
+        );
         assert_eq!(ks.valid_until, text(&expected["valid_until"]), "{name}");
         assert_eq!(ks.kind, text(&expected["type"]), "{name}");
         assert_eq!(ks.privileges, text(&expected["privileges"]), "{name}");
@@ -309,7 +352,11 @@ mod tests {
         assert_eq!(ks.additional, text(&expected["additional_data"]), "{name}");
         assert_eq!(Some(ks.hash.clone()), text(&expected["hash"]), "{name}");
         assert_eq!(ks.is_admin(), expected["isAdmin"], "{name}");
-        assert_eq!(ks.is_widget_session(), expected["isWidgetSession"], "{name}");
+        assert_eq!(
+            ks.is_widget_session(),
+            expected["isWidgetSession"],
+            "{name}"
+        );
         if expected["user"].is_array() {
             return; // A user that is a list exists only in a KS made by hand.
         }
@@ -324,8 +371,16 @@ mod tests {
         for vector in generated {
             let (name, input) = (vector["name"].as_str().unwrap(), &vector["input"]);
             let field = |key: &str| text(&input[key]);
-            let (partner, user, kind) = (field("partnerId").unwrap(), field("userId"), field("type").unwrap());
-            let (privileges, master, extra) = (field("privileges"), field("masterPartnerId"), field("additionalData"));
+            let (partner, user, kind) = (
+                field("partnerId").unwrap(),
+                field("userId"),
+                field("type").unwrap(),
+            );
+            let (privileges, master, extra) = (
+                field("privileges"),
+                field("masterPartnerId"),
+                field("additionalData"),
+            );
             let content = Content {
                 partner: &partner,
                 user: user.as_deref(),
@@ -341,7 +396,11 @@ mod tests {
             } else {
                 let random = seeded_random(field("rand").unwrap().parse::<f64>().unwrap() as u32);
                 assert_eq!(hex::encode(random), vector["random_hex"], "{name}");
-                assert_eq!(fields(&content), vector["fields"].as_str().unwrap(), "{name}");
+                assert_eq!(
+                    fields(&content),
+                    vector["fields"].as_str().unwrap(),
+                    "{name}"
+                );
                 seal_v2(secret, &content, random)
             };
             assert_eq!(sealed, vector["ks"].as_str().unwrap(), "{name}");
@@ -359,9 +418,15 @@ mod tests {
         for vector in vectors()["decode_only"].as_array().unwrap() {
             let name = vector["name"].as_str().unwrap();
             let secrets = vector["adminSecrets"].as_str().unwrap();
-            let opened = Ks::open(vector["ks"].as_str().unwrap(), |_| secrets.split(',').collect());
+            let opened = Ks::open(vector["ks"].as_str().unwrap(), |_| {
+                secrets.split(',').collect()
+            });
             if vector["result"]["parse"] == true {
-                assert_opened(&opened.unwrap_or_else(|| panic!("{name} opens")), &vector["result"], name);
+                assert_opened(
+                    &opened.unwrap_or_else(|| panic!("{name} opens")),
+                    &vector["result"],
+                    name,
+                );
             } else {
                 assert_eq!(opened, None, "{name}");
             }

@@ -31,11 +31,16 @@ impl Params {
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut Param)> {
-        self.0.iter_mut().map(|(name, value)| (name.as_str(), value))
+        self.0
+            .iter_mut()
+            .map(|(name, value)| (name.as_str(), value))
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Param> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value)
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value)
     }
 
     /// PHP's `isset`: there, and not null.
@@ -45,7 +50,9 @@ impl Params {
 
     /// The parameter as text, when it is there and not null.
     pub(crate) fn text(&self, name: &str) -> Option<Cow<'_, str>> {
-        self.get(name).filter(|value| **value != Param::Null).map(Param::to_text)
+        self.get(name)
+            .filter(|value| **value != Param::Null)
+            .map(Param::to_text)
     }
 
     pub(crate) fn set(&mut self, name: &str, value: Param) {
@@ -71,7 +78,9 @@ impl Params {
     }
 
     fn set_path(&mut self, path: &[String], value: Param) {
-        let Some((last, parents)) = path.split_last() else { return };
+        let Some((last, parents)) = path.split_last() else {
+            return;
+        };
         let mut target = self;
         for name in parents {
             let name = target.resolve(name);
@@ -86,7 +95,12 @@ impl Params {
         if !name.is_empty() {
             return name.to_owned();
         }
-        let next = self.0.iter().filter_map(|(key, _)| key.parse::<i64>().ok()).max().map_or(0, |last| last + 1);
+        let next = self
+            .0
+            .iter()
+            .filter_map(|(key, _)| key.parse::<i64>().ok())
+            .max()
+            .map_or(0, |last| last + 1);
         next.to_string()
     }
 
@@ -94,7 +108,9 @@ impl Params {
     pub(crate) fn merge(&mut self, other: Params) {
         for (name, value) in other.0 {
             match value {
-                Param::Map(map) if matches!(self.get(&name), Some(Param::Map(_))) => self.map_at(&name).merge(map),
+                Param::Map(map) if matches!(self.get(&name), Some(Param::Map(_))) => {
+                    self.map_at(&name).merge(map)
+                }
                 value => self.set(&name, value),
             }
         }
@@ -116,8 +132,14 @@ impl Params {
     /// Parses `a=1&b[c]=2` as PHP does.
     pub(crate) fn from_query(query: &[u8]) -> Self {
         let mut params = Self::default();
-        for pair in query.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
-            let cut = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
+        for pair in query
+            .split(|byte| *byte == b'&')
+            .filter(|pair| !pair.is_empty())
+        {
+            let cut = pair
+                .iter()
+                .position(|byte| *byte == b'=')
+                .unwrap_or(pair.len());
             let name = decode(&pair[..cut], true);
             let value = decode(pair.get(cut + 1..).unwrap_or_default(), true);
             params.set_form(&String::from_utf8_lossy(&name), Param::from_bytes(value));
@@ -157,24 +179,38 @@ impl Params {
     /// Parses a multipart body; a part called `json` that holds an object stands for the whole form.
     pub(crate) fn from_multipart(body: &[u8], content_type: &str) -> Self {
         let mut params = Self::default();
-        let Some(boundary) = boundary(content_type) else { return params };
+        let Some(boundary) = boundary(content_type) else {
+            return params;
+        };
         let delimiter = [b"--", boundary.as_bytes()].concat();
         for part in split(body, &delimiter).skip(1) {
             if part.starts_with(b"--") {
                 break;
             }
-            let part = part.strip_prefix(b"\r\n").or_else(|| part.strip_prefix(b"\n")).unwrap_or(part);
-            let Some((head, content)) = split_once(part, b"\r\n\r\n").or_else(|| split_once(part, b"\n\n")) else {
+            let part = part
+                .strip_prefix(b"\r\n")
+                .or_else(|| part.strip_prefix(b"\n"))
+                .unwrap_or(part);
+            let Some((head, content)) =
+                split_once(part, b"\r\n\r\n").or_else(|| split_once(part, b"\n\n"))
+            else {
                 continue;
             };
-            let content = content.strip_suffix(b"\r\n").or_else(|| content.strip_suffix(b"\n")).unwrap_or(content);
+            let content = content
+                .strip_suffix(b"\r\n")
+                .or_else(|| content.strip_suffix(b"\n"))
+                .unwrap_or(content);
             let head = String::from_utf8_lossy(head);
-            let Some(name) = attribute(&head, "name") else { continue };
+            let Some(name) = attribute(&head, "name") else {
+                continue;
+            };
             if attribute(&head, "filename").is_none() {
                 params.set_form(&name, Param::from_bytes(content.to_vec()));
             }
         }
-        let json = params.text("json").and_then(|text| Self::from_json(text.as_bytes()));
+        let json = params
+            .text("json")
+            .and_then(|text| Self::from_json(text.as_bytes()));
         json.unwrap_or(params)
     }
 
@@ -220,7 +256,9 @@ impl Param {
             Self::Int(number) => *number,
             Self::Float(number) => *number as i64,
             Self::Text(text) => leading_number(text).map_or(0, |number| number.whole()),
-            Self::Bytes(bytes) => leading_number(&String::from_utf8_lossy(bytes)).map_or(0, |number| number.whole()),
+            Self::Bytes(bytes) => {
+                leading_number(&String::from_utf8_lossy(bytes)).map_or(0, |number| number.whole())
+            }
             Self::Map(map) => i64::from(!map.0.is_empty()),
         }
     }
@@ -315,17 +353,26 @@ pub(crate) fn number(text: &str) -> Option<Number> {
     let trimmed = text.trim_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']);
     let found = leading_number(trimmed)?;
     // Only digits, signs, a dot and an exponent are left when nothing trails the number.
-    let is_whole = trimmed.parse::<f64>().is_ok() && !trimmed.ends_with(|c: char| c.is_alphabetic());
+    let is_whole =
+        trimmed.parse::<f64>().is_ok() && !trimmed.ends_with(|c: char| c.is_alphabetic());
     is_whole.then_some(found)
 }
 
 /// Percent-decodes, with `+` as a space where the text comes from a form.
 pub(crate) fn decode(text: &[u8], plus_is_space: bool) -> Vec<u8> {
-    let hex = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let hex = |byte: u8| {
+        char::from(byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
     let mut decoded = Vec::with_capacity(text.len());
     let mut index = 0;
     while let Some(&byte) = text.get(index) {
-        let pair = text.get(index + 1).copied().and_then(hex).zip(text.get(index + 2).copied().and_then(hex));
+        let pair = text
+            .get(index + 1)
+            .copied()
+            .and_then(hex)
+            .zip(text.get(index + 2).copied().and_then(hex));
         match (byte, pair) {
             (b'%', Some((high, low))) => {
                 decoded.push(high << 4 | low);
@@ -348,7 +395,10 @@ fn boundary(content_type: &str) -> Option<String> {
 
 /// The value of `name="…"` in the head of a part.
 fn attribute(head: &str, name: &str) -> Option<String> {
-    let disposition = head.lines().find(|line| line.to_ascii_lowercase().starts_with("content-disposition:"))?;
+    let disposition = head.lines().find(|line| {
+        line.to_ascii_lowercase()
+            .starts_with("content-disposition:")
+    })?;
     disposition.split(';').skip(1).find_map(|pair| {
         let (key, value) = pair.split_once('=')?;
         (key.trim().eq_ignore_ascii_case(name)).then(|| value.trim().trim_matches('"').to_owned())
@@ -369,7 +419,9 @@ fn split<'a>(body: &'a [u8], delimiter: &'a [u8]) -> impl Iterator<Item = &'a [u
 }
 
 fn split_once<'a>(body: &'a [u8], delimiter: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
-    let at = body.windows(delimiter.len()).position(|window| window == delimiter)?;
+    let at = body
+        .windows(delimiter.len())
+        .position(|window| window == delimiter)?;
     Some((&body[..at], &body[at + delimiter.len()..]))
 }
 
@@ -400,7 +452,10 @@ impl<'de> Visitor<'de> for ParamVisitor {
         Ok(Param::Int(value))
     }
 
-    #[allow(clippy::cast_precision_loss, reason = "PHP turns large integers into floats")]
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "PHP turns large integers into floats"
+    )]
     fn visit_u64<E>(self, value: u64) -> Result<Param, E> {
         Ok(i64::try_from(value).map_or(Param::Float(value as f64), Param::Int))
     }
@@ -453,7 +508,8 @@ mod tests {
 
     #[test]
     fn forms_nest_by_brackets_and_colons() {
-        let params = Params::from_query(b"a[b][c]=1&a%5Bd%5D=x+y&list[]=p&list[]=q&e:f=2&g.h=3&flag");
+        let params =
+            Params::from_query(b"a[b][c]=1&a%5Bd%5D=x+y&list[]=p&list[]=q&e:f=2&g.h=3&flag");
         assert_eq!(text(&params, &["a", "b", "c"]).as_deref(), Some("1"));
         assert_eq!(text(&params, &["a", "d"]).as_deref(), Some("x y"));
         assert_eq!(text(&params, &["list", "1"]).as_deref(), Some("q"));
@@ -473,18 +529,40 @@ mod tests {
     #[test]
     fn multipart_bodies_are_forms_and_a_json_part_is_the_whole_form() {
         let kind = "multipart/form-data; boundary=XX";
-        let form = b"--XX\r\nContent-Disposition: form-data; name=\"a[b]\"\r\n\r\n1\r\n2\r\n--XX--\r\n";
-        assert_eq!(text(&Params::from_multipart(form, kind), &["a", "b"]).as_deref(), Some("1\r\n2"));
+        let form =
+            b"--XX\r\nContent-Disposition: form-data; name=\"a[b]\"\r\n\r\n1\r\n2\r\n--XX--\r\n";
+        assert_eq!(
+            text(&Params::from_multipart(form, kind), &["a", "b"]).as_deref(),
+            Some("1\r\n2")
+        );
         let json = b"--XX\r\nContent-Disposition: form-data; name=\"json\"\r\n\r\n{\"a\":{\"b\":5}}\r\n--XX--";
-        assert_eq!(text(&Params::from_multipart(json, kind), &["a", "b"]).as_deref(), Some("5"));
+        assert_eq!(
+            text(&Params::from_multipart(json, kind), &["a", "b"]).as_deref(),
+            Some("5")
+        );
     }
 
     #[test]
     fn text_becomes_numbers_as_in_php() {
-        for (input, int) in [("12", 12), (" 12abc", 12), ("1.9", 1), ("1e3", 1000), ("abc", 0), ("", 0), ("-5", -5)] {
+        for (input, int) in [
+            ("12", 12),
+            (" 12abc", 12),
+            ("1.9", 1),
+            ("1e3", 1000),
+            ("abc", 0),
+            ("", 0),
+            ("-5", -5),
+        ] {
             assert_eq!(Param::Text(input.to_owned()).to_int(), int, "{input:?}");
         }
-        for (input, whole) in [("12", true), (" 12 ", true), ("12abc", false), ("", false), ("1.5", true), ("inf", false)] {
+        for (input, whole) in [
+            ("12", true),
+            (" 12 ", true),
+            ("12abc", false),
+            ("", false),
+            ("1.5", true),
+            ("inf", false),
+        ] {
             assert_eq!(number(input).is_some(), whole, "{input:?}");
         }
     }

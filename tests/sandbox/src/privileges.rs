@@ -64,28 +64,45 @@ impl Privileges {
         let parts: Vec<String> = self
             .0
             .iter()
-            .map(|(name, values)| if values.is_empty() { name.clone() } else { format!("{name}:{}", values.join("/")) })
+            .map(|(name, values)| {
+                if values.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{name}:{}", values.join("/"))
+                }
+            })
             .collect();
         parts.join(",")
     }
 
     /// The values of a privilege, when it is there.
     pub(crate) fn get(&self, name: &str) -> Option<&[String]> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, values)| values.as_slice())
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, values)| values.as_slice())
     }
 
     fn entry(&mut self, name: &str) -> &mut Vec<String> {
-        let index = self.0.iter().position(|(key, _)| key == name).unwrap_or_else(|| {
-            self.0.push((name.to_owned(), Vec::new()));
-            self.0.len() - 1
-        });
+        let index = self
+            .0
+            .iter()
+            .position(|(key, _)| key == name)
+            .unwrap_or_else(|| {
+                self.0.push((name.to_owned(), Vec::new()));
+                self.0.len() - 1
+            });
         &mut self.0[index].1
     }
 
     /// Appends another list: values of a name that is there already are added to it, and names that look
     /// like whole numbers are numbered anew, which is what PHP does when it merges arrays.
     fn append(&mut self, other: Self) {
-        let mut next = self.0.iter().filter(|(name, _)| is_whole_number(name)).count();
+        let mut next = self
+            .0
+            .iter()
+            .filter(|(name, _)| is_whole_number(name))
+            .count();
         for (name, values) in other.0 {
             if is_whole_number(&name) {
                 self.0.push((next.to_string(), values));
@@ -99,17 +116,35 @@ impl Privileges {
 
 /// What a session minted from a token may do: the token's identity, the token's own privileges, and of the
 /// requested ones those that may be added.
-pub(crate) fn merge_for_session(token_id: &str, of_token: Option<&str>, requested: Option<&str>) -> Privileges {
-    let given = |text: Option<&str>| text.filter(|text| !text.is_empty() && *text != "0").map(Privileges::parse);
+pub(crate) fn merge_for_session(
+    token_id: &str,
+    of_token: Option<&str>,
+    requested: Option<&str>,
+) -> Privileges {
+    let given = |text: Option<&str>| {
+        text.filter(|text| !text.is_empty() && *text != "0")
+            .map(Privileges::parse)
+    };
     let identity = vec![token_id.to_owned()];
-    let mut merged = Privileges(vec![("sessionid".to_owned(), identity.clone()), ("apptoken".to_owned(), identity)]);
+    let mut merged = Privileges(vec![
+        ("sessionid".to_owned(), identity.clone()),
+        ("apptoken".to_owned(), identity),
+    ]);
     if let Some(own) = given(of_token) {
         merged.append(own);
     }
-    let Some(requested) = given(requested) else { return merged };
-    let held: Vec<String> = merged.0.iter().map(|(name, _)| name.trim().to_owned()).collect();
+    let Some(requested) = given(requested) else {
+        return merged;
+    };
+    let held: Vec<String> = merged
+        .0
+        .iter()
+        .map(|(name, _)| name.trim().to_owned())
+        .collect();
     for (name, values) in requested.0 {
-        let narrows = merged.get(&name).is_some_and(|values| values.iter().any(|value| value == "*"));
+        let narrows = merged
+            .get(&name)
+            .is_some_and(|values| values.iter().any(|value| value == "*"));
         let trimmed = name.trim();
         let may_be_added = !RESERVED.contains(&trimmed) && !held.iter().any(|name| name == trimmed);
         if narrows || may_be_added {
@@ -121,7 +156,8 @@ pub(crate) fn merge_for_session(token_id: &str, of_token: Option<&str>, requeste
 
 /// Whether PHP turns this text into an integer when it is the key of an array.
 fn is_whole_number(text: &str) -> bool {
-    text.parse::<i64>().is_ok_and(|number| number.to_string() == text)
+    text.parse::<i64>()
+        .is_ok_and(|number| number.to_string() == text)
 }
 
 #[cfg(test)]
@@ -138,7 +174,10 @@ mod tests {
         Privileges(
             list.map(|pair| {
                 let values = pair[1].as_array().unwrap().iter();
-                (pair[0].as_str().unwrap().to_owned(), values.map(|v| v.as_str().unwrap().to_owned()).collect())
+                (
+                    pair[0].as_str().unwrap().to_owned(),
+                    values.map(|v| v.as_str().unwrap().to_owned()).collect(),
+                )
             })
             .collect(),
         )
@@ -147,7 +186,7 @@ mod tests {
     #[test]
     fn the_reserved_names_are_the_recorded_ones() {
         let recorded = &vectors()["serverPrivileges"];
-        assert_eq!(recorded, &serde_json::json!(RESERVED));
+        assert_eq!(recorded, &serde_json::json!(RESERVED.as_slice()));
     }
 
     #[test]
@@ -156,10 +195,18 @@ mod tests {
         for vector in vectors["parsePrivileges"].as_array().unwrap() {
             let parsed = Privileges::parse(vector["input"].as_str().unwrap());
             assert_eq!(parsed, pairs(&vector["parsed"]), "{vector}");
-            assert_eq!(parsed.build(), vector["rebuilt"].as_str().unwrap(), "{vector}");
+            assert_eq!(
+                parsed.build(),
+                vector["rebuilt"].as_str().unwrap(),
+                "{vector}"
+            );
         }
         for vector in vectors["buildPrivileges"].as_array().unwrap() {
-            assert_eq!(pairs(&vector["input"]).build(), vector["output"].as_str().unwrap(), "{vector}");
+            assert_eq!(
+                pairs(&vector["input"]).build(),
+                vector["output"].as_str().unwrap(),
+                "{vector}"
+            );
         }
     }
 
@@ -175,7 +222,11 @@ mod tests {
                 vector["requestPrivileges"].as_str(),
             );
             assert_eq!(merged, pairs(&vector["merged"]), "{vector}");
-            assert_eq!(merged.build(), vector["privileges"].as_str().unwrap(), "{vector}");
+            assert_eq!(
+                merged.build(),
+                vector["privileges"].as_str().unwrap(),
+                "{vector}"
+            );
         }
     }
 }

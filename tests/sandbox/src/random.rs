@@ -27,7 +27,10 @@ pub(crate) fn block() -> [u8; 16] {
 pub(crate) fn alphanumeric(length: usize) -> String {
     let mut buffer = vec![0; length];
     fill(&mut buffer);
-    buffer.iter().map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()])).collect()
+    buffer
+        .iter()
+        .map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()]))
+        .collect()
 }
 
 /// A number from 0 up to, not including, 1.

@@ -50,7 +50,14 @@ impl Start {
         }
         let expiry = capped(account, self.expiry);
         let kind = self.kind.to_string();
-        Ok(Value::Text(mint(app, account, &self.user, &kind, app.clock.now() + expiry, &self.privileges)))
+        Ok(Value::Text(mint(
+            app,
+            account,
+            &self.user,
+            &kind,
+            app.clock.now() + expiry,
+            &self.privileges,
+        )))
     }
 }
 
@@ -59,7 +66,9 @@ fn may_start(account: &Account, secret: &str, admin: bool) -> bool {
 }
 
 fn capped(account: &Account, expiry: i64) -> i64 {
-    account.max_session_duration.map_or(expiry, |longest| expiry.min(longest))
+    account
+        .max_session_duration
+        .map_or(expiry, |longest| expiry.min(longest))
 }
 
 /// Seals a session that ends at `valid_until`.
@@ -81,7 +90,12 @@ pub(crate) fn mint(
         master: None,
         additional: None,
     };
-    ks::seal(account.ks_version, &account.admin_secret, &content, app.clock.precise())
+    ks::seal(
+        account.ks_version,
+        &account.admin_secret,
+        &content,
+        app.clock.precise(),
+    )
 }
 
 /// How the quick way of `session.start` ends.
@@ -102,13 +116,19 @@ pub(crate) fn quick_start(app: &App, params: &Params) -> Option<QuickStart> {
         return None;
     }
     let (secret, partner) = (params.text("secret")?, params.text("partnerId")?);
-    let kind = params.get("type").filter(|kind| **kind != Param::Null).unwrap_or(&Param::Int(0));
+    let kind = params
+        .get("type")
+        .filter(|kind| **kind != Param::Null)
+        .unwrap_or(&Param::Int(0));
     let admin = kind.equals_int(ADMIN);
     let account = app.accounts.get(partner.parse().ok()?)?;
     if !(admin || kind.equals_int(0)) || !may_start(account, &secret, admin) {
         return None;
     }
-    let expiry = match params.get("expiry").filter(|expiry| **expiry != Param::Null) {
+    let expiry = match params
+        .get("expiry")
+        .filter(|expiry| **expiry != Param::Null)
+    {
         None => DEFAULT_EXPIRY,
         Some(Param::Map(_)) => return Some(QuickStart::Crashed),
         Some(Param::Text(text)) => match leading_number(text) {
@@ -120,12 +140,20 @@ pub(crate) fn quick_start(app: &App, params: &Params) -> Option<QuickStart> {
     let user = params.text("userId").unwrap_or_default();
     let privileges = params.text("privileges").unwrap_or_default();
     let kind = kind.to_text();
-    let written_expiry = params.text("expiry").unwrap_or_else(|| DEFAULT_EXPIRY.to_string().into());
-    let cache_key = hex::encode(Md5::digest(format!("{partner}_{user}_{kind}_{written_expiry}_{privileges}")));
+    let written_expiry = params
+        .text("expiry")
+        .unwrap_or_else(|| DEFAULT_EXPIRY.to_string().into());
+    let cache_key = hex::encode(Md5::digest(format!(
+        "{partner}_{user}_{kind}_{written_expiry}_{privileges}"
+    )));
     let mut valid_until = app.clock.now().saturating_add(expiry);
     if privileges.contains("downloadasset") {
         valid_until = valid_until.div_euclid(DOWNLOAD_WINDOW) * DOWNLOAD_WINDOW
-            + if valid_until.rem_euclid(DOWNLOAD_WINDOW) == 0 { 0 } else { DOWNLOAD_WINDOW };
+            + if valid_until.rem_euclid(DOWNLOAD_WINDOW) == 0 {
+                0
+            } else {
+                DOWNLOAD_WINDOW
+            };
         let content = Content {
             partner: &partner,
             user: Some(&user),
@@ -168,14 +196,22 @@ impl StartWidget {
             .widget
             .trim_end_matches(' ')
             .strip_prefix('_')
-            .and_then(|id| id.parse::<i64>().ok().filter(|number| number.to_string() == id))
+            .and_then(|id| {
+                id.parse::<i64>()
+                    .ok()
+                    .filter(|number| number.to_string() == id)
+            })
             .and_then(|id| app.accounts.get(id))
             .ok_or_else(|| Exception::unknown_widget(&self.widget))?;
         let valid_until = app.clock.now() + capped(account, self.expiry);
         let ks = mint(app, account, "0", "0", valid_until, WIDGET_PRIVILEGES);
         Ok(Value::object(
             "KalturaStartWidgetSessionResponse",
-            vec![("partnerId", Value::Int(account.id)), ("ks", Value::Text(ks)), ("userId", Value::Int(0))],
+            vec![
+                ("partnerId", Value::Int(account.id)),
+                ("ks", Value::Text(ks)),
+                ("userId", Value::Int(0)),
+            ],
         ))
     }
 }
@@ -204,8 +240,14 @@ pub(crate) fn get(app: &App, other: Option<&str>, own: &Ks) -> Result<Value, Exc
 /// `session.end`: ends the whole group of a session that has a `sessionid`, otherwise just the session.
 pub(crate) fn end(state: &mut State, own: Option<&Ks>) -> Value {
     if let Some(ks) = own {
-        let group = ks.parsed_privileges().get("sessionid").map(|values| values.join("/"));
-        state.end(group.map_or_else(|| session_key(&ks.hash), |id| session_group(ks.partner_id(), &id)));
+        let group = ks
+            .parsed_privileges()
+            .get("sessionid")
+            .map(|values| values.join("/"));
+        state.end(group.map_or_else(
+            || session_key(&ks.hash),
+            |id| session_group(ks.partner_id(), &id),
+        ));
     }
     Value::Null
 }

@@ -90,24 +90,34 @@ pub(crate) fn folded(text: &str) -> String {
 impl State {
     /// A token of this partner that was not deleted.
     pub(crate) fn token(&self, partner: i64, id: &str) -> Option<&Token> {
-        self.partners.get(&partner)?.tokens.get(&folded(id)).filter(|token| token.status != DELETED)
+        self.partners
+            .get(&partner)?
+            .tokens
+            .get(&folded(id))
+            .filter(|token| token.status != DELETED)
     }
 
     pub(crate) fn token_mut(&mut self, partner: i64, id: &str) -> Option<&mut Token> {
         let data = self.partners.get_mut(&partner)?;
-        data.tokens.get_mut(&folded(id)).filter(|token| token.status != DELETED)
+        data.tokens
+            .get_mut(&folded(id))
+            .filter(|token| token.status != DELETED)
     }
 
     /// A token of any partner, deleted or not.
     pub(crate) fn any_token_mut(&mut self, id: &str) -> Option<&mut Token> {
         let id = folded(id);
-        self.partners.values_mut().find_map(|data| data.tokens.get_mut(&id))
+        self.partners
+            .values_mut()
+            .find_map(|data| data.tokens.get_mut(&id))
     }
 
     /// The partner's tokens that were not deleted, in the order of their ids.
     pub(crate) fn tokens(&self, partner: i64) -> impl Iterator<Item = &Token> {
         let data = self.partners.get(&partner);
-        data.into_iter().flat_map(|data| data.tokens.values()).filter(|token| token.status != DELETED)
+        data.into_iter()
+            .flat_map(|data| data.tokens.values())
+            .filter(|token| token.status != DELETED)
     }
 
     pub(crate) fn insert(&mut self, token: Token) {
@@ -128,18 +138,28 @@ impl State {
     pub(crate) fn fresh_id(&self) -> String {
         loop {
             let id = format!("0_{}", random::alphanumeric(8));
-            if !self.partners.values().any(|data| data.tokens.contains_key(&id)) {
+            if !self
+                .partners
+                .values()
+                .any(|data| data.tokens.contains_key(&id))
+            {
                 return id;
             }
         }
     }
 
     pub(crate) fn knows_user(&self, partner: i64, user: &str) -> bool {
-        self.partners.get(&partner).is_some_and(|data| data.users.contains(&folded(user)))
+        self.partners
+            .get(&partner)
+            .is_some_and(|data| data.users.contains(&folded(user)))
     }
 
     pub(crate) fn add_user(&mut self, partner: i64, user: &str) {
-        self.partners.entry(partner).or_default().users.insert(folded(user));
+        self.partners
+            .entry(partner)
+            .or_default()
+            .users
+            .insert(folded(user));
     }
 
     /// Ends a session, or a group of sessions, under its key.

@@ -1,0 +1,501 @@
+//! `Client`: the blocking client as a Python class. Lets go of the interpreter while it waits, and
+//! looks up for Ctrl-C about every 50 ms.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwapOption;
+use kaltura_app_token as core;
+use kaltura_app_token::blocking;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use crate::convert::{DurationArg, InstantArg, SecretArg, SessionTypeArg, hash_type};
+use crate::errors::{OrRaise, to_pyerr};
+use crate::model::{AppToken, ResponseProfile, Session, SessionInfo, TokenPage, not_picklable};
+use crate::settings::Settings;
+
+/// Manages an account's tokens and exchanges tokens for sessions.
+#[pyclass(frozen, module = "kaltura_app_token")]
+pub(crate) struct Client(ArcSwapOption<blocking::Client>);
+
+/// Waits for the core without the interpreter; a signal handler that raises cancels the call.
+fn wait<T: Send>(
+    py: Python<'_>,
+    wait: impl FnOnce(&core::Cancel, blocking::Tick<'_>) -> core::Result<T> + Send,
+) -> PyResult<T> {
+    let mut raised = None;
+    let result = py.detach(|| {
+        let mut tick = || match Python::attach(|py| py.check_signals()) {
+            Ok(()) => true,
+            Err(signal) => {
+                raised = Some(signal);
+                false
+            }
+        };
+        wait(&core::Cancel::new(), &mut tick)
+    });
+    match (result, raised) {
+        (Ok(value), None) => Ok(value),
+        // Ctrl-C wins, but what it left in doubt is not lost.
+        (Err(error), Some(signal)) => {
+            if error.kind() == core::ErrorKind::OutcomeUnknown {
+                signal.set_cause(py, Some(to_pyerr(py, &error)));
+            }
+            Err(signal)
+        }
+        (Err(error), None) => Err(to_pyerr(py, &error)),
+        (Ok(_), Some(signal)) => Err(signal),
+    }
+}
+
+/// The options that every constructor takes, by name.
+fn apply_options(mut builder: core::ClientBuilder, options: Option<&Bound<'_, PyDict>>) -> PyResult<core::ClientBuilder> {
+    let Some(options) = options else { return Ok(builder) };
+    for (name, value) in options {
+        let name: String = name.extract()?;
+        if value.is_none() {
+            continue;
+        }
+        let duration = || value.extract::<DurationArg>().map(|duration| duration.0);
+        builder = match name.as_str() {
+            "admin_session" => builder.admin_session(match value.extract::<String>()?.as_str() {
+                "signed" => core::AdminSession::Signed(core::KsVersion::V2),
+                "signed-v1" => core::AdminSession::Signed(core::KsVersion::V1),
+                "started" => core::AdminSession::Started,
+                _ => {
+                    return Err(PyValueError::new_err(
+                        "admin_session is neither 'signed', 'signed-v1' nor 'started'",
+                    ));
+                }
+            }),
+            "allow_http" => builder.allow_http(value.extract()?),
+            "user_agent" => builder.user_agent(value.extract::<String>()?),
+            "connect_timeout" => builder.connect_timeout(duration()?),
+            "attempt_timeout" => builder.attempt_timeout(duration()?),
+            "total_timeout" => builder.total_timeout(duration()?),
+            "idle_timeout" => builder.idle_timeout(duration()?),
+            "max_retries" => builder.max_retries(value.extract()?),
+            "retry_backoff" => builder.retry_backoff(duration()?),
+            "max_response_bytes" => builder.max_response_bytes(value.extract()?),
+            "proxy" => builder.proxy(value.extract::<String>()?),
+            "ca_file" => builder.ca_file(value.extract::<PathBuf>()?),
+            "network_environment" => builder.network_environment(value.extract()?),
+            _ => return Err(unknown_argument(&name)),
+        };
+    }
+    Ok(builder)
+}
+
+fn unknown_argument(name: &str) -> PyErr {
+    PyTypeError::new_err(format!("got an unexpected keyword argument {name:?}"))
+}
+
+/// The filter of a list, by the API's names in Python's spelling.
+fn apply_filters(filter: &mut core::TokenFilter, filters: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
+    for (name, value) in filters.into_iter().flatten() {
+        let name: String = name.extract()?;
+        if value.is_none() {
+            continue;
+        }
+        let instant = || value.extract::<InstantArg>().map(|instant| Some(instant.0));
+        match name.as_str() {
+            "id_equal" => filter.id_equal = value.extract()?,
+            "id_in" => filter.id_in = Some(value.extract()?),
+            "status_equal" => filter.status_equal = Some(value.extract::<i64>()?.into()),
+            "status_in" => {
+                let statuses = value.extract::<Vec<i64>>()?;
+                filter.status_in = Some(statuses.into_iter().map(Into::into).collect());
+            }
+            "created_at_greater_than_or_equal" => filter.created_at_greater_than_or_equal = instant()?,
+            "created_at_less_than_or_equal" => filter.created_at_less_than_or_equal = instant()?,
+            "updated_at_greater_than_or_equal" => filter.updated_at_greater_than_or_equal = instant()?,
+            "updated_at_less_than_or_equal" => filter.updated_at_less_than_or_equal = instant()?,
+            "session_user_id_equal" => filter.session_user_id_equal = value.extract()?,
+            "hash_type_equal" => filter.hash_type_equal = Some(hash_type(&value.extract::<String>()?)),
+            "session_type_equal" => {
+                filter.session_type_equal = Some(value.extract::<SessionTypeArg>()?.0);
+            }
+            "order_by" => {
+                let wanted: String = value.extract()?;
+                let order = core::TokenOrder::ALL.into_iter().find(|(_, name)| *name == wanted);
+                let (order, _) = order.ok_or_else(|| {
+                    PyValueError::new_err(format!(
+                        "order_by: {wanted:?} is none of +createdAt, -createdAt, +updatedAt, -updatedAt"
+                    ))
+                })?;
+                filter.order_by = Some(order);
+            }
+            _ => return Err(unknown_argument(&name)),
+        }
+    }
+    Ok(())
+}
+
+fn list_options(
+    with_secrets: bool,
+    profile: Option<&Bound<'_, ResponseProfile>>,
+    filters: Option<&Bound<'_, PyDict>>,
+) -> PyResult<core::ListOptions> {
+    let mut options = core::ListOptions::default();
+    options.with_secrets = with_secrets;
+    options.response_profile = core_profile(profile);
+    apply_filters(&mut options.filter, filters)?;
+    Ok(options)
+}
+
+fn core_profile(profile: Option<&Bound<'_, ResponseProfile>>) -> Option<core::ResponseProfile> {
+    profile.map(|profile| profile.get().0.clone())
+}
+
+impl Client {
+    fn build(py: Python<'_>, builder: core::ClientBuilder) -> PyResult<Self> {
+        let client = blocking::Client::new(builder).or_raise(py)?;
+        Ok(Self(ArcSwapOption::from_pointee(client)))
+    }
+
+    fn open(&self) -> PyResult<Arc<blocking::Client>> {
+        self.0
+            .load_full()
+            .ok_or_else(|| PyValueError::new_err("the client is closed"))
+    }
+
+    fn call<T: Send>(
+        &self,
+        py: Python<'_>,
+        call: impl AsyncFnOnce(core::Client) -> core::Result<T> + Send,
+    ) -> PyResult<T> {
+        let client = self.open()?;
+        wait(py, |cancel, tick| client.run(cancel, Some(tick), call))
+    }
+}
+
+#[pymethods]
+impl Client {
+    #[new]
+    #[pyo3(signature = (partner_id=None, *, admin_secret=None, ks=None, service_url=None, user_id=None,
+        admin_session_duration=None, admin_privileges=None, **options))]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python constructor")]
+    fn new(
+        py: Python<'_>,
+        partner_id: Option<i64>,
+        admin_secret: Option<SecretArg>,
+        ks: Option<SecretArg>,
+        service_url: Option<String>,
+        user_id: Option<String>,
+        admin_session_duration: Option<DurationArg>,
+        admin_privileges: Option<String>,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        let mut settings = core::Settings::new(core::Source::Explicit);
+        settings.partner_id = partner_id;
+        settings.admin_secret = admin_secret.map(|secret| secret.0);
+        settings.ks = ks.map(|secret| secret.0);
+        settings.service_url = service_url;
+        settings.user_id = user_id;
+        settings.admin_session_duration = admin_session_duration.map(|duration| duration.0);
+        settings.admin_privileges = admin_privileges;
+        let builder = core::Client::builder().settings(settings);
+        Self::build(py, apply_options(builder, options)?)
+    }
+
+    /// A client for resolved settings.
+    #[staticmethod]
+    #[pyo3(signature = (settings, **options))]
+    fn from_settings(
+        py: Python<'_>,
+        settings: &Bound<'_, Settings>,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        let builder = core::Client::builder().settings(settings.get().0.clone());
+        Self::build(py, apply_options(builder, options)?)
+    }
+
+    /// A client for what the `KALTURA_…` variables say.
+    #[staticmethod]
+    #[pyo3(signature = (**options))]
+    fn from_env(py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let settings = core::Settings::from_env()
+            .and_then(|settings| core::Settings::resolve(&[settings], core::Need::Exchange))
+            .or_raise(py)?;
+        Self::build(py, apply_options(core::Client::builder().settings(settings), options)?)
+    }
+
+    /// A client for what a `config.json` says.
+    #[staticmethod]
+    #[pyo3(signature = (path=PathBuf::from("config.json"), **options), text_signature = "(path='config.json', **options)")]
+    #[expect(clippy::needless_pass_by_value, reason = "Python hands the path over")]
+    fn from_config(py: Python<'_>, path: PathBuf, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let settings = core::Settings::from_config_file(&path)
+            .and_then(|settings| core::Settings::resolve(&[settings], core::Need::Exchange))
+            .or_raise(py)?;
+        Self::build(py, apply_options(core::Client::builder().settings(settings), options)?)
+    }
+
+    fn __enter__(this: Py<Self>) -> Py<Self> {
+        this
+    }
+
+    #[pyo3(signature = (*_exc_info))]
+    fn __exit__(&self, py: Python<'_>, _exc_info: &Bound<'_, PyTuple>) {
+        self.close(py);
+    }
+
+    /// Closes the connections; later calls fail.
+    fn close(&self, py: Python<'_>) {
+        let client = self.0.swap(None);
+        py.detach(move || drop(client));
+    }
+
+    #[getter]
+    fn service_url(&self, py: Python<'_>) -> PyResult<String> {
+        self.open()?.service_url().or_raise(py)
+    }
+
+    #[getter]
+    fn partner_id(&self, py: Python<'_>) -> PyResult<Option<i64>> {
+        self.open()?.partner_id().or_raise(py)
+    }
+
+    #[getter]
+    fn clock_difference(&self, py: Python<'_>) -> PyResult<Option<i64>> {
+        self.open()?
+            .with_client(core::Client::clock_difference_seconds)
+            .or_raise(py)
+    }
+
+    #[pyo3(signature = (*, description=None, hash_type=Some("SHA256"), session_type=Some(SessionTypeArg(core::SessionType::User)),
+        session_duration=None, session_privileges=None, session_user_id=None, expiry=None, response_profile=None),
+        text_signature = "($self, *, description=None, hash_type='SHA256', session_type='USER', session_duration=None, \
+        session_privileges=None, session_user_id=None, expiry=None, response_profile=None)")]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python method")]
+    fn add_token(
+        &self,
+        py: Python<'_>,
+        description: Option<String>,
+        hash_type: Option<&str>,
+        session_type: Option<SessionTypeArg>,
+        session_duration: Option<DurationArg>,
+        session_privileges: Option<String>,
+        session_user_id: Option<String>,
+        expiry: Option<InstantArg>,
+        response_profile: Option<&Bound<'_, ResponseProfile>>,
+    ) -> PyResult<AppToken> {
+        let mut token = core::NewToken::new()
+            .hash_type(hash_type.map(self::hash_type))
+            .session_type(session_type.map(|kind| kind.0));
+        if let Some(text) = description {
+            token = token.description(text);
+        }
+        if let Some(duration) = session_duration {
+            token = token.session_duration(duration.0);
+        }
+        if let Some(text) = session_privileges {
+            token = token.session_privileges(text);
+        }
+        if let Some(text) = session_user_id {
+            token = token.session_user_id(text);
+        }
+        if let Some(instant) = expiry {
+            token = token.expiry(instant.0);
+        }
+        let profile = core_profile(response_profile);
+        self.call(py, async |client| client.add_token_with_profile(&token, profile.as_ref()).await)
+            .map(AppToken)
+    }
+
+    #[pyo3(signature = (id, *, response_profile=None))]
+    fn get_token(
+        &self,
+        py: Python<'_>,
+        id: &str,
+        response_profile: Option<&Bound<'_, ResponseProfile>>,
+    ) -> PyResult<AppToken> {
+        let profile = core_profile(response_profile);
+        self.call(py, async |client| client.get_token_with_profile(id, profile.as_ref()).await)
+            .map(AppToken)
+    }
+
+    #[pyo3(signature = (*, page_size=500, page_index=1, with_secrets=false, response_profile=None, **filters))]
+    fn list_tokens(
+        &self,
+        py: Python<'_>,
+        page_size: u32,
+        page_index: u32,
+        with_secrets: bool,
+        response_profile: Option<&Bound<'_, ResponseProfile>>,
+        filters: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<TokenPage> {
+        let options = list_options(with_secrets, response_profile, filters)?;
+        let pager = core::Pager { page_size, page_index };
+        let page = self.call(py, async |client| client.list_tokens(&options, pager).await)?;
+        TokenPage::new(py, page)
+    }
+
+    #[pyo3(signature = (*, with_secrets=false, response_profile=None, **filters))]
+    fn tokens(
+        &self,
+        py: Python<'_>,
+        with_secrets: bool,
+        response_profile: Option<&Bound<'_, ResponseProfile>>,
+        filters: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Tokens> {
+        let options = list_options(with_secrets, response_profile, filters)?;
+        let walk = self.open()?.tokens(options).or_raise(py)?;
+        Ok(Tokens(Mutex::new(walk)))
+    }
+
+    #[pyo3(signature = (id, *, description=None, hash_type=None, session_type=None, session_duration=None,
+        session_privileges=None, session_user_id=None, expiry=None, clear=Vec::new(), response_profile=None),
+        text_signature = "($self, id, *, description=None, hash_type=None, session_type=None, session_duration=None, \
+        session_privileges=None, session_user_id=None, expiry=None, clear=(), response_profile=None)")]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python method")]
+    fn update_token(
+        &self,
+        py: Python<'_>,
+        id: &str,
+        description: Option<String>,
+        hash_type: Option<&str>,
+        session_type: Option<SessionTypeArg>,
+        session_duration: Option<DurationArg>,
+        session_privileges: Option<String>,
+        session_user_id: Option<String>,
+        expiry: Option<InstantArg>,
+        clear: Vec<String>,
+        response_profile: Option<&Bound<'_, ResponseProfile>>,
+    ) -> PyResult<AppToken> {
+        let mut update = core::TokenUpdate::new();
+        if let Some(text) = description {
+            update = update.description(text);
+        }
+        if let Some(name) = hash_type {
+            update = update.hash_type(self::hash_type(name));
+        }
+        if let Some(kind) = session_type {
+            update = update.session_type(kind.0);
+        }
+        if let Some(duration) = session_duration {
+            update = update.session_duration(duration.0);
+        }
+        if let Some(text) = session_privileges {
+            update = update.session_privileges(text);
+        }
+        if let Some(text) = session_user_id {
+            update = update.session_user_id(text);
+        }
+        if let Some(instant) = expiry {
+            update = update.expiry(instant.0);
+        }
+        for name in clear {
+            let field = core::TokenField::ALL.into_iter().find(|(_, known)| *known == name);
+            let (field, _) = field.ok_or_else(|| {
+                PyValueError::new_err(format!("clear: {name:?} is not a field that can be cleared"))
+            })?;
+            update = update.clear(field);
+        }
+        let profile = core_profile(response_profile);
+        self.call(py, async |client| client.update_token_with_profile(id, &update, profile.as_ref()).await)
+            .map(AppToken)
+    }
+
+    fn delete_token(&self, py: Python<'_>, id: &str) -> PyResult<()> {
+        self.call(py, async |client| client.delete_token(id).await)
+    }
+
+    #[pyo3(signature = (id, token, *, hash_type="SHA256", user_id=None, session_type=None, expiry=None, privileges=None))]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python method")]
+    fn start_session(
+        &self,
+        py: Python<'_>,
+        id: &str,
+        token: SecretArg,
+        hash_type: &str,
+        user_id: Option<String>,
+        session_type: Option<SessionTypeArg>,
+        expiry: Option<DurationArg>,
+        privileges: Option<String>,
+    ) -> PyResult<Session> {
+        let mut request = core::SessionRequest::new(id, token.0).hash_type(self::hash_type(hash_type));
+        if let Some(text) = user_id {
+            request = request.user_id(text);
+        }
+        if let Some(kind) = session_type {
+            request = request.session_type(kind.0);
+        }
+        if let Some(duration) = expiry {
+            request = request.expiry(duration.0);
+        }
+        if let Some(text) = privileges {
+            request = request.privileges(text);
+        }
+        self.call(py, async |client| client.start_session(&request).await)
+            .map(Session)
+    }
+
+    fn start_widget_session(&self, py: Python<'_>) -> PyResult<Session> {
+        self.call(py, async |client| client.start_widget_session().await)
+            .map(Session)
+    }
+
+    fn start_admin_session(&self, py: Python<'_>) -> PyResult<Session> {
+        self.call(py, async |client| client.start_admin_session().await)
+            .map(Session)
+    }
+
+    #[pyo3(signature = (*, version=2))]
+    fn sign_admin_session(&self, py: Python<'_>, version: u8) -> PyResult<Session> {
+        let version = match version {
+            1 => core::KsVersion::V1,
+            2 => core::KsVersion::V2,
+            _ => return Err(PyValueError::new_err("version is neither 1 nor 2")),
+        };
+        let signed = self.open()?.with_client(|client| client.sign_admin_session(version));
+        signed.and_then(|session| session).or_raise(py).map(Session)
+    }
+
+    #[pyo3(signature = (ks=None))]
+    fn session_info(&self, py: Python<'_>, ks: Option<SecretArg>) -> PyResult<SessionInfo> {
+        let ks = ks.map(|ks| ks.0);
+        self.call(py, async |client| client.session_info(ks.as_ref()).await)
+            .map(SessionInfo)
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "Python hands the session over")]
+    fn end_session(&self, py: Python<'_>, ks: SecretArg) -> PyResult<()> {
+        self.call(py, async |client| client.end_session(&ks.0).await)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let Ok(client) = self.open() else {
+            return Ok("Client(closed)".to_owned());
+        };
+        let partner_id = client.partner_id().or_raise(py)?;
+        let partner_id = partner_id.map_or_else(|| "None".to_owned(), |id| id.to_string());
+        Ok(format!("Client(partner_id={partner_id}, service_url='{}')", client.service_url().or_raise(py)?))
+    }
+
+    #[expect(clippy::unused_self, reason = "Python calls it on an instance")]
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(not_picklable("Client"))
+    }
+}
+
+/// A walk over all tokens, one page in memory at a time.
+#[pyclass(frozen, module = "kaltura_app_token")]
+pub(crate) struct Tokens(Mutex<blocking::Tokens>);
+
+#[pymethods]
+impl Tokens {
+    fn __iter__(this: Py<Self>) -> Py<Self> {
+        this
+    }
+
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<AppToken>> {
+        let next = wait(py, |_, tick| {
+            let mut walk = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            walk.next_with(Some(tick)).transpose()
+        })?;
+        Ok(next.map(AppToken))
+    }
+}

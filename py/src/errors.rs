@@ -1,0 +1,72 @@
+//! Turns the core's errors into the exceptions of `kaltura_app_token.errors`.
+
+use kaltura_app_token as core;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyTuple};
+
+static CLASSES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+
+fn classes(py: Python<'_>) -> PyResult<&Bound<'_, PyDict>> {
+    let classes = CLASSES.get_or_try_init(py, || {
+        py.import("kaltura_app_token.errors")?
+            .getattr("_BY_KIND")?
+            .cast_into::<PyDict>()
+            .map(Bound::unbind)
+            .map_err(PyErr::from)
+    })?;
+    Ok(classes.bind(py))
+}
+
+/// The exception for an error of the core.
+pub(crate) fn to_pyerr(py: Python<'_>, error: &core::Error) -> PyErr {
+    build(py, error).unwrap_or_else(|broken| {
+        let failure = PyRuntimeError::new_err(error.to_string());
+        failure.set_cause(py, Some(broken));
+        failure
+    })
+}
+
+fn build(py: Python<'_>, error: &core::Error) -> PyResult<PyErr> {
+    let classes = classes(py)?;
+    let by_code = match error.api() {
+        Some(api) => classes.get_item(format!("{:?}", api.meaning()))?,
+        None => None,
+    };
+    let class = match by_code {
+        Some(class) => class,
+        None => classes
+            .get_item(error.kind().name())?
+            .ok_or_else(|| PyRuntimeError::new_err(error.kind().name()))?,
+    };
+    let fields = PyDict::new(py);
+    fields.set_item("hint", error.hint())?;
+    fields.set_item("code", error.code())?;
+    if let Some(api) = error.api() {
+        let args = PyDict::new(py);
+        for (name, value) in &api.args {
+            args.set_item(name, value)?;
+        }
+        fields.set_item("api_args", args)?;
+    }
+    fields.set_item("http_status", error.http_status())?;
+    fields.set_item("retryable", error.is_retryable())?;
+    fields.set_item("request", error.request())?;
+    fields.set_item("attempts", error.attempts())?;
+    fields.set_item("candidate_ids", PyTuple::new(py, error.candidate_ids())?)?;
+    Ok(PyErr::from_value(
+        class.call((error.message(),), Some(&fields))?,
+    ))
+}
+
+/// `?` from the core's results to Python's.
+pub(crate) trait OrRaise<T> {
+    fn or_raise(self, py: Python<'_>) -> PyResult<T>;
+}
+
+impl<T> OrRaise<T> for core::Result<T> {
+    fn or_raise(self, py: Python<'_>) -> PyResult<T> {
+        self.map_err(|error| to_pyerr(py, &error))
+    }
+}

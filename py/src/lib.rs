@@ -1,0 +1,39 @@
+//! The native half of the Python package: thin classes over `kaltura_app_token::blocking`.
+//!
+//! Holds no logic of its own and never sees HTTP, JSON or a URL's parts. What Python sees of it is
+//! described in `kaltura_app_token/_native.pyi`. Importing it starts no thread and opens no file.
+
+mod client;
+mod convert;
+mod errors;
+mod ks;
+mod model;
+mod sandbox;
+mod settings;
+
+use pyo3::prelude::*;
+
+/// The native half of `kaltura_app_token`.
+#[pymodule]
+mod _native {
+    use super::{Bound, PyModule, PyModuleMethods, PyResult};
+
+    #[pymodule_export]
+    use crate::client::{Client, Tokens};
+    #[pymodule_export]
+    use crate::ks::{
+        KsInfo, PrivilegeLint, describe_ks, dropped_privileges, lint_privileges,
+        normalize_service_url, open_ks, sign_ks, token_hash,
+    };
+    #[pymodule_export]
+    use crate::model::{AppToken, ResponseProfile, Secret, Session, SessionInfo, TokenPage};
+    #[pymodule_export]
+    use crate::sandbox::{Sandbox, sandbox_main};
+    #[pymodule_export]
+    use crate::settings::Settings;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

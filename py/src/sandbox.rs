@@ -1,0 +1,59 @@
+//! The local Kaltura inside a Python process, and its command.
+
+use std::path::PathBuf;
+
+use arc_swap::ArcSwapOption;
+use kaltura_sandbox as sandbox;
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+
+/// A local Kaltura on a thread of its own, in memory, until it is closed.
+#[pyclass(frozen, module = "kaltura_app_token")]
+pub(crate) struct Sandbox(ArcSwapOption<sandbox::Sandbox>);
+
+impl Sandbox {
+    fn running(&self) -> PyResult<std::sync::Arc<sandbox::Sandbox>> {
+        self.0
+            .load_full()
+            .ok_or_else(|| PyRuntimeError::new_err("the sandbox is closed"))
+    }
+}
+
+#[pymethods]
+impl Sandbox {
+    #[new]
+    #[pyo3(signature = (*, host="127.0.0.1", port=0, accounts=None, control=true))]
+    fn new(host: &str, port: u16, accounts: Option<PathBuf>, control: bool) -> PyResult<Self> {
+        let mut builder = sandbox::Sandbox::builder().host(host).port(port).control(control);
+        if let Some(path) = accounts {
+            builder = builder.accounts(sandbox::Accounts::from_file(&path).map_err(PyValueError::new_err)?);
+        }
+        let running = builder.start().map_err(|error| PyOSError::new_err(error.to_string()))?;
+        Ok(Self(ArcSwapOption::from_pointee(running)))
+    }
+
+    #[getter]
+    fn service_url(&self) -> PyResult<String> {
+        Ok(self.running()?.service_url())
+    }
+    #[getter]
+    fn partner_id(&self) -> PyResult<i64> {
+        Ok(self.running()?.partner_id())
+    }
+    #[getter]
+    fn admin_secret(&self) -> PyResult<String> {
+        Ok(self.running()?.admin_secret().to_owned())
+    }
+
+    /// Stops serving. A second call does nothing.
+    fn close(&self, py: Python<'_>) {
+        let running = self.0.swap(None);
+        py.detach(move || drop(running));
+    }
+}
+
+/// The command `kaltura-app-token sandbox`: serves until Ctrl-C or SIGTERM, returns the exit code.
+#[pyfunction]
+pub(crate) fn sandbox_main(py: Python<'_>, arguments: Vec<String>) -> i32 {
+    py.detach(|| sandbox::main_with_args(arguments))
+}
