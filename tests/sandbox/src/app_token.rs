@@ -24,7 +24,7 @@ const DEFAULT_HASH_TYPE: &str = "SHA1";
 const DEFAULT_PAGE_SIZE: i64 = 30;
 const MAX_PAGE_SIZE: i64 = 500;
 /// What fits into the column that holds a description, less what else is in there
-/// (transcript appToken.add/description_70000_chars).
+/// (transcript `appToken.add/description_70000_chars`).
 const MAX_DESCRIPTION: usize = 65_400;
 const MAX_USER_ID: usize = 320;
 
@@ -209,7 +209,7 @@ fn answer(token: &Token, profile: Option<&Profile>) -> Value {
     };
     let mut fields = vec![
         ("id", Value::text(&token.id)),
-        ("token", Value::text(&token.token)),
+        ("token", Value::text(&token.secret)),
         ("partnerId", Value::Int(token.partner)),
         ("createdAt", Value::Int(token.created_at)),
         ("updatedAt", Value::Int(token.updated_at)),
@@ -295,7 +295,7 @@ impl Add {
         check_size(&settings)?;
         let token = Token {
             id: state.fresh_id(),
-            token: random::hex(16),
+            secret: random::hex(16),
             partner: account.id,
             created_at: now,
             updated_at: now,
@@ -353,7 +353,7 @@ impl Update {
             // Sending back what is stored is allowed, except for times: the server compares those as dates.
             let unchanged = match name {
                 "id" => *value == Value::text(&token.id),
-                "token" => *value == Value::text(&token.token),
+                "token" => *value == Value::text(&token.secret),
                 "partnerId" => *value == Value::Int(token.partner),
                 "status" => *value == Value::Int(token.status),
                 _ => false,
@@ -565,7 +565,7 @@ impl StartSession {
             return Err(Exception::token_not_active(&self.id));
         }
         let settings = &token.settings;
-        if hash(&settings.hash_type, ks, &token.token) != self.token_hash {
+        if hash(&settings.hash_type, ks, &token.secret) != self.token_hash {
             return Err(Exception::token_hash());
         }
         let now = app.clock.now();

@@ -96,7 +96,7 @@ impl<'a> Arguments<'a> {
 }
 
 /// A text property: control characters are refused, and invalid UTF-8 becomes false
-/// (transcript appToken.add/description_invalid_utf8).
+/// (transcript `appToken.add/description_invalid_utf8`).
 pub(crate) fn string(param: &Param, name: &str) -> Result<Value, Exception> {
     if matches!(param, Param::Bytes(_)) {
         return Ok(Value::Bool(false));
@@ -139,7 +139,7 @@ pub(crate) fn text_enumeration(
 }
 
 /// A time: an instant, or seconds from now when it is small. -1 is itself, and text that is no number is 0
-/// (transcripts appToken.add/expiry_minus_1 and expiry_empty).
+/// (transcripts `appToken.add/expiry_minus_1` and `expiry_empty`).
 pub(crate) fn time(param: &Param, now: i64) -> i64 {
     let value = match param {
         Param::Text(text) => match number(text) {
@@ -148,7 +148,7 @@ pub(crate) fn time(param: &Param, now: i64) -> i64 {
             None if in_relative_range(text) => {
                 return leading_number(text).map_or(0, |found| now + found.whole());
             }
-            None => return leading_number(text).map_or(0, |found| found.whole()),
+            None => return leading_number(text).map_or(0, super::params::Number::whole),
         },
         Param::Null => return 0,
         other => other.to_int(),

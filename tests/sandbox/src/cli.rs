@@ -57,7 +57,7 @@ fn parse(args: impl IntoIterator<Item = String>) -> Result<Options, String> {
             "--port" => {
                 options.port = value()?
                     .parse()
-                    .map_err(|_| "--port: expected 0 to 65535".to_owned())?
+                    .map_err(|_| "--port: expected 0 to 65535".to_owned())?;
             }
             "--accounts" => options.accounts = Some(PathBuf::from(value()?)),
             "--control" if inline.is_none() => options.control = true,

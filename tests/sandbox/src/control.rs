@@ -71,7 +71,7 @@ impl App {
                 .ok_or_else(|| format!("[{index}]: expected an object"))?;
             let mut token = Token {
                 id: String::new(),
-                token: random::hex(16),
+                secret: random::hex(16),
                 partner: account.id,
                 created_at: now,
                 updated_at: now,
@@ -124,7 +124,9 @@ impl App {
             })
             .collect::<Result<Vec<_>, _>>()?;
         let added = faults.len();
-        faults.into_iter().for_each(|fault| self.add_fault(fault));
+        for fault in faults {
+            self.add_fault(fault);
+        }
         Ok(json!({ "added": added }))
     }
 
@@ -139,12 +141,12 @@ impl App {
                 self.reset();
                 Ok(json!({}))
             }
-            ("PATCH", ["tokens", id]) => {
-                json_body(body).and_then(|fields| match self.patch_token(id, &fields)? {
-                    true => Ok(json!({})),
-                    false => Err(format!("id: no token {id:?}")),
-                })
-            }
+            ("PATCH", ["tokens", id]) => json_body(body).and_then(|fields| {
+                let found = self.patch_token(id, &fields)?;
+                found
+                    .then(|| json!({}))
+                    .ok_or_else(|| format!("id: no token {id:?}"))
+            }),
             ("DELETE", ["partners", id, "tokens"]) => partner(&self.accounts, id).map(|id| {
                 self.clear_tokens(id);
                 json!({})
@@ -200,7 +202,7 @@ fn write_fields(token: &mut Token, fields: &Map<String, Json>) -> Result<(), Str
         };
         match name.as_str() {
             "id" => token.id = text()?,
-            "token" => token.token = text()?,
+            "token" => token.secret = text()?,
             "partnerId" if number()? == token.partner => {}
             "partnerId" => return Err("partnerId: cannot be changed".to_owned()),
             "createdAt" => token.created_at = number()?,

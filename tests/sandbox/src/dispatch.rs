@@ -37,20 +37,28 @@ enum Allowed {
 
 #[derive(Clone, Copy)]
 enum Action {
-    SessionStart,
-    SessionStartWidget,
-    SessionGet,
-    SessionEnd,
-    TokenAdd,
-    TokenGet,
-    TokenList,
-    TokenUpdate,
-    TokenDelete,
-    TokenStartSession,
-    Ping,
-    GetTime,
-    GetVersion,
-    EmptyPage(&'static str),
+    Session(SessionAction),
+    Token(TokenAction),
+    /// Needs nothing but the time.
+    Answer(fn(i64) -> Value),
+}
+
+#[derive(Clone, Copy)]
+enum SessionAction {
+    Start,
+    StartWidget,
+    Get,
+    End,
+}
+
+#[derive(Clone, Copy)]
+enum TokenAction {
+    Add,
+    Get,
+    List,
+    Update,
+    Delete,
+    StartSession,
 }
 
 struct ActionInfo {
@@ -61,7 +69,7 @@ struct ActionInfo {
 }
 
 static ACTIONS: [ActionInfo; 15] = {
-    use Action as A;
+    use Action::{Answer, Session, Token};
     use Allowed::{AdminSession, AnySession, Everyone};
     const fn info(
         service: &'static str,
@@ -77,38 +85,68 @@ static ACTIONS: [ActionInfo; 15] = {
         }
     }
     [
-        info("session", "start", Everyone, A::SessionStart),
+        info("session", "start", Everyone, Session(SessionAction::Start)),
         info(
             "session",
             "startWidgetSession",
             Everyone,
-            A::SessionStartWidget,
+            Session(SessionAction::StartWidget),
         ),
-        info("session", "get", AdminSession, A::SessionGet),
-        info("session", "end", Everyone, A::SessionEnd),
-        info("appToken", "add", AdminSession, A::TokenAdd),
-        info("appToken", "get", AdminSession, A::TokenGet),
-        info("appToken", "list", AdminSession, A::TokenList),
-        info("appToken", "update", AdminSession, A::TokenUpdate),
-        info("appToken", "delete", AdminSession, A::TokenDelete),
-        info("appToken", "startSession", AnySession, A::TokenStartSession),
-        info("system", "ping", Everyone, A::Ping),
-        info("system", "getTime", Everyone, A::GetTime),
-        info("system", "getVersion", Everyone, A::GetVersion),
+        info("session", "get", AdminSession, Session(SessionAction::Get)),
+        info("session", "end", Everyone, Session(SessionAction::End)),
+        info("appToken", "add", AdminSession, Token(TokenAction::Add)),
+        info("appToken", "get", AdminSession, Token(TokenAction::Get)),
+        info("appToken", "list", AdminSession, Token(TokenAction::List)),
+        info(
+            "appToken",
+            "update",
+            AdminSession,
+            Token(TokenAction::Update),
+        ),
+        info(
+            "appToken",
+            "delete",
+            AdminSession,
+            Token(TokenAction::Delete),
+        ),
+        info(
+            "appToken",
+            "startSession",
+            AnySession,
+            Token(TokenAction::StartSession),
+        ),
+        info("system", "ping", Everyone, Answer(|_| Value::Bool(true))),
+        info("system", "getTime", Everyone, Answer(Value::Int)),
+        info(
+            "system",
+            "getVersion",
+            Everyone,
+            Answer(|_| Value::text(SERVER_VERSION)),
+        ),
         info(
             "media",
             "list",
             AnySession,
-            A::EmptyPage("KalturaMediaListResponse"),
+            Answer(|_| empty_page("KalturaMediaListResponse")),
         ),
         info(
             "baseEntry",
             "list",
             AnySession,
-            A::EmptyPage("KalturaBaseEntryListResponse"),
+            Answer(|_| empty_page("KalturaBaseEntryListResponse")),
         ),
     ]
 };
+
+fn empty_page(class: &'static str) -> Value {
+    Value::object(
+        class,
+        vec![
+            ("objects", Value::List(Vec::new())),
+            ("totalCount", Value::Int(0)),
+        ],
+    )
+}
 
 fn find(service: &str, action: &str) -> Result<&'static ActionInfo, Exception> {
     if service.is_empty() || service == "0" {
@@ -256,6 +294,104 @@ fn uri_allowed(patterns: &str, uri: &str) -> bool {
         })
 }
 
+/// One request on its way: what is called, by whom, with what.
+struct Call<'a> {
+    app: &'a App,
+    origin: Origin<'a>,
+    info: &'static ActionInfo,
+    caller: Caller<'a>,
+    arguments: Arguments<'a>,
+}
+
+impl<'a> Call<'a> {
+    /// Lets the caller pass, once the arguments of the action were read.
+    fn pass(&self, state: &mut State) -> Result<(Option<&'a Account>, Option<Profile>), Exception> {
+        let profile = Profile::read(&self.arguments)?;
+        let account = self
+            .caller
+            .authorize(self.app, state, self.origin, self.info)?;
+        Ok((account, profile))
+    }
+
+    /// The same for an action that needs a session, which always has an account.
+    fn pass_owner(&self, state: &mut State) -> Result<(&'a Account, Option<Profile>), Exception> {
+        let (account, profile) = self.pass(state)?;
+        Ok((account.ok_or_else(Exception::internal)?, profile))
+    }
+
+    fn run(&self, state: &mut State) -> Result<Value, Exception> {
+        match self.info.action {
+            Action::Session(action) => self.run_session(action, state),
+            Action::Token(action) => self.run_token(action, state),
+            Action::Answer(answer) => {
+                self.pass(state)?;
+                Ok(answer(self.arguments.now()))
+            }
+        }
+    }
+
+    fn run_session(&self, action: SessionAction, state: &mut State) -> Result<Value, Exception> {
+        match action {
+            SessionAction::Start => {
+                let start = session::Start::read(&self.arguments)?;
+                self.pass(state)?;
+                start.run(self.app)
+            }
+            SessionAction::StartWidget => {
+                let start = session::StartWidget::read(&self.arguments)?;
+                self.pass(state)?;
+                start.run(self.app)
+            }
+            SessionAction::Get => {
+                let other = self.arguments.string("session")?;
+                self.pass(state)?;
+                let own = self.caller.ks.as_ref().ok_or_else(Exception::internal)?;
+                session::get(self.app, other.as_deref(), own)
+            }
+            SessionAction::End => {
+                self.pass(state)?;
+                Ok(session::end(state, self.caller.ks.as_ref()))
+            }
+        }
+    }
+
+    fn run_token(&self, action: TokenAction, state: &mut State) -> Result<Value, Exception> {
+        let (arguments, now) = (&self.arguments, self.arguments.now());
+        match action {
+            TokenAction::Add => {
+                let add = app_token::Add::read(arguments)?;
+                let (account, profile) = self.pass_owner(state)?;
+                add.run(state, account, now, profile.as_ref())
+            }
+            TokenAction::Get => {
+                let id = arguments.required_string("id")?;
+                let (account, profile) = self.pass_owner(state)?;
+                app_token::get(state, account.id, &id, profile.as_ref())
+            }
+            TokenAction::List => {
+                let list = app_token::List::read(arguments)?;
+                let (account, profile) = self.pass_owner(state)?;
+                Ok(list.run(state, account.id, profile.as_ref()))
+            }
+            TokenAction::Update => {
+                let update = app_token::Update::read(arguments)?;
+                let (account, profile) = self.pass_owner(state)?;
+                update.run(state, account, now, profile.as_ref())
+            }
+            TokenAction::Delete => {
+                let id = arguments.required_string("id")?;
+                let (account, _) = self.pass_owner(state)?;
+                app_token::delete(state, account.id, &id, now)
+            }
+            TokenAction::StartSession => {
+                let start = app_token::StartSession::read(arguments)?;
+                let (account, _) = self.pass_owner(state)?;
+                start.run(self.app, state, account, &self.caller.text)
+            }
+        }
+    }
+}
+
 /// Runs one request.
 pub(crate) fn single(app: &App, params: &Params, origin: Origin<'_>) -> Result<Value, Exception> {
     let service = params.text("service").unwrap_or_default();
@@ -263,115 +399,14 @@ pub(crate) fn single(app: &App, params: &Params, origin: Origin<'_>) -> Result<V
     let info = find(&service, &action)?;
     let caller = Caller::read(app, params)?;
     let arguments = Arguments::new(params, app.clock.now());
-    let now = arguments.now();
-    let mut guard = app.state();
-    let state = &mut *guard;
-
-    // A macro because what is read differs by action, and must be read before anyone is turned away.
-    macro_rules! authorized {
-        () => {{
-            let profile = Profile::read(&arguments)?;
-            (caller.authorize(app, state, origin, info)?, profile)
-        }};
+    Call {
+        app,
+        origin,
+        info,
+        caller,
+        arguments,
     }
-    match info.action {
-        Action::SessionStart => {
-            let start = session::Start::read(&arguments)?;
-            authorized!();
-            start.run(app)
-        }
-        Action::SessionStartWidget => {
-            let start = session::StartWidget::read(&arguments)?;
-            authorized!();
-            start.run(app)
-        }
-        Action::SessionGet => {
-            let other = arguments.string("session")?;
-            authorized!();
-            let own = caller.ks.as_ref().ok_or_else(Exception::internal)?;
-            session::get(app, other.as_deref(), own)
-        }
-        Action::SessionEnd => {
-            authorized!();
-            Ok(session::end(state, caller.ks.as_ref()))
-        }
-        Action::TokenAdd => {
-            let add = app_token::Add::read(&arguments)?;
-            let (account, profile) = authorized!();
-            add.run(
-                state,
-                account.ok_or_else(Exception::internal)?,
-                now,
-                profile.as_ref(),
-            )
-        }
-        Action::TokenGet => {
-            let id = arguments.required_string("id")?;
-            let (account, profile) = authorized!();
-            app_token::get(
-                state,
-                account.ok_or_else(Exception::internal)?.id,
-                &id,
-                profile.as_ref(),
-            )
-        }
-        Action::TokenList => {
-            let list = app_token::List::read(&arguments)?;
-            let (account, profile) = authorized!();
-            Ok(list.run(
-                state,
-                account.ok_or_else(Exception::internal)?.id,
-                profile.as_ref(),
-            ))
-        }
-        Action::TokenUpdate => {
-            let update = app_token::Update::read(&arguments)?;
-            let (account, profile) = authorized!();
-            update.run(
-                state,
-                account.ok_or_else(Exception::internal)?,
-                now,
-                profile.as_ref(),
-            )
-        }
-        Action::TokenDelete => {
-            let id = arguments.required_string("id")?;
-            let (account, _) = authorized!();
-            app_token::delete(state, account.ok_or_else(Exception::internal)?.id, &id, now)
-        }
-        Action::TokenStartSession => {
-            let start = app_token::StartSession::read(&arguments)?;
-            let (account, _) = authorized!();
-            start.run(
-                app,
-                state,
-                account.ok_or_else(Exception::internal)?,
-                &caller.text,
-            )
-        }
-        Action::Ping => {
-            authorized!();
-            Ok(Value::Bool(true))
-        }
-        Action::GetTime => {
-            authorized!();
-            Ok(Value::Int(now))
-        }
-        Action::GetVersion => {
-            authorized!();
-            Ok(Value::text(SERVER_VERSION))
-        }
-        Action::EmptyPage(class) => {
-            authorized!();
-            Ok(Value::object(
-                class,
-                vec![
-                    ("objects", Value::List(Vec::new())),
-                    ("totalCount", Value::Int(0)),
-                ],
-            ))
-        }
-    }
+    .run(&mut app.state())
 }
 
 /// Runs the requests of a multirequest one after the other, up to the first gap in their numbers.
@@ -382,7 +417,7 @@ pub(crate) fn multi(app: &App, params: &Params, origin: Origin<'_>) -> Value {
         let (index, rest) = name
             .split_once(':')
             .map_or((name, None), |(index, rest)| (index, Some(rest)));
-        let Some(index) = number(index).map(|number| number.whole()) else {
+        let Some(index) = number(index).map(super::params::Number::whole) else {
             common.set(name, value.clone());
             continue;
         };

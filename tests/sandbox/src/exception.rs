@@ -228,7 +228,7 @@ fn strip_tags(text: &str) -> String {
         if current == '\0' {
             continue;
         }
-        if current != '<' || chars.peek().is_some_and(|next| next.is_ascii_whitespace()) {
+        if current != '<' || chars.peek().is_some_and(char::is_ascii_whitespace) {
             kept.push(current);
             continue;
         }

@@ -51,6 +51,8 @@
 //! | `redirect` | `location` | HTTP 302 |
 //! | `exception` | `code`, `message` | that application error |
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
+
 mod accounts;
 mod answer;
 mod app_token;

@@ -109,7 +109,7 @@ impl Params {
         for (name, value) in other.0 {
             match value {
                 Param::Map(map) if matches!(self.get(&name), Some(Param::Map(_))) => {
-                    self.map_at(&name).merge(map)
+                    self.map_at(&name).merge(map);
                 }
                 value => self.set(&name, value),
             }
@@ -255,9 +255,9 @@ impl Param {
             Self::Bool(flag) => i64::from(*flag),
             Self::Int(number) => *number,
             Self::Float(number) => *number as i64,
-            Self::Text(text) => leading_number(text).map_or(0, |number| number.whole()),
+            Self::Text(text) => leading_number(text).map_or(0, Number::whole),
             Self::Bytes(bytes) => {
-                leading_number(&String::from_utf8_lossy(bytes)).map_or(0, |number| number.whole())
+                leading_number(&String::from_utf8_lossy(bytes)).map_or(0, Number::whole)
             }
             Self::Map(map) => i64::from(!map.0.is_empty()),
         }

@@ -213,9 +213,9 @@ mod tests {
     #[test]
     fn every_recorded_merge_comes_out_the_same() {
         let vectors = vectors();
-        let merges = vectors["startSessionMerge"].as_array().unwrap();
-        assert_eq!(merges.len(), 586);
-        for vector in merges {
+        let recorded = vectors["startSessionMerge"].as_array().unwrap();
+        assert_eq!(recorded.len(), 586);
+        for vector in recorded {
             let merged = merge_for_session(
                 vector["tokenId"].as_str().unwrap(),
                 vector["tokenPrivileges"].as_str(),

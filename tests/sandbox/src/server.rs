@@ -2,7 +2,6 @@
 //!
 //! It knows the formats and headers of an answer. What a request means is the dispatcher's to say.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -663,11 +662,10 @@ async fn serve_connection(app: Arc<App>, stream: TcpStream, peer: SocketAddr) {
             request,
         )
     });
-    let served = http1::Builder::new()
+    // A client that goes away, or a reset that was ordered, is no news.
+    let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .title_case_headers(true)
         .serve_connection(TokioIo::new(wire), service)
         .await;
-    // A client that goes away, or a reset that was ordered, is no news.
-    let _: Result<(), Infallible> = served.or(Ok(()));
 }

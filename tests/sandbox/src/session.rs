@@ -108,8 +108,8 @@ pub(crate) enum QuickStart {
 }
 
 /// `session.start` is answered before anything else looks at the request when its secret fits. No maximum
-/// applies here (transcript session.start/expiry_over_max__decoded), and an expiry that is no number is
-/// fatal (session.start/expiry_garbage). `None` sends the request the long way.
+/// applies here (transcript `session.start/expiry_over_max__decoded`), and an expiry that is no number is
+/// fatal (`session.start/expiry_garbage`). `None` sends the request the long way.
 pub(crate) fn quick_start(app: &App, params: &Params) -> Option<QuickStart> {
     let (service, action) = (params.text("service")?, params.text("action")?);
     if service != "session" || action != "start" {

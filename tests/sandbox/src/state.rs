@@ -16,7 +16,7 @@ pub(crate) const DELETED: i64 = 3;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Token {
     pub(crate) id: String,
-    pub(crate) token: String,
+    pub(crate) secret: String,
     pub(crate) partner: i64,
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,

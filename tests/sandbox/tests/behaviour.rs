@@ -1,9 +1,15 @@
 //! What a caller can rely on: sessions that expire and end and are restricted, every way of writing a
 //! request, several requests in one, and the lists.
 
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    reason = "a test may panic, and a table may be long"
+)]
 
 mod common;
+
+use std::fmt::Write as _;
 
 use common::{
     FORM, add, admin, call, code, exchange, post, reason, recorded_sandbox, request, widget,
@@ -146,6 +152,9 @@ fn a_session_for_a_download_repeats_for_five_minutes() {
     );
 }
 
+/// Parameters of a list, and what it answers: the total, how many are shown, the first one's id.
+type ListCase<'a> = (&'a [(&'a str, &'a str)], i64, Option<usize>, Option<String>);
+
 /// The same list request, written in every way that the server reads.
 #[test]
 fn a_request_can_be_written_in_many_ways() {
@@ -158,7 +167,8 @@ fn a_request_can_be_written_in_many_ways() {
     let multipart = |pairs: &[(&str, &str)]| {
         let mut body = String::new();
         for (name, value) in pairs {
-            body += &format!(
+            let _ = write!(
+                body,
                 "--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
             );
         }
@@ -381,7 +391,7 @@ fn lists_are_filtered_ordered_and_paged() {
         )
     };
     let first = |id: &str| Some(id.to_owned());
-    let cases: [(&[(&str, &str)], i64, Option<usize>, Option<String>); 14] = [
+    let cases: [ListCase<'_>; 14] = [
         (&[], 40, Some(30), first("0_bulk0000")),
         (
             &[("pager[pageSize]", "0")],

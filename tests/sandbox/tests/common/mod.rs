@@ -12,6 +12,7 @@
     reason = "test support"
 )]
 
+use std::fmt::Write as _;
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -60,9 +61,9 @@ pub fn request(
     let mut head =
         format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
     if let Some(kind) = content_type {
-        head += &format!("Content-Type: {kind}\r\n");
+        let _ = write!(head, "Content-Type: {kind}\r\n");
     }
-    head += &format!("Content-Length: {}\r\n\r\n", body.len());
+    let _ = write!(head, "Content-Length: {}\r\n\r\n", body.len());
     stream.write_all(head.as_bytes())?;
     stream.write_all(body)?;
     let mut raw = Vec::new();
@@ -164,10 +165,7 @@ pub fn add(sandbox: &Sandbox, ks: &str, fields: &[(&str, &str)]) -> Value {
 }
 
 pub fn sha256(ks: &str, token: &str) -> String {
-    Sha256::digest(format!("{ks}{token}"))
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex::encode(Sha256::digest(format!("{ks}{token}")))
 }
 
 /// Exchanges a SHA256 token for a session.

@@ -1,0 +1,179 @@
+"""Command lines: a parser whose complaints are one line and name no value that may be a secret,
+and the types of values that options take. Knows nothing of Kaltura's API and sends nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+from typing import NoReturn
+
+from kaltura_app_token.errors import ConfigError
+
+# The largest integers that the API's fields and the native half take.
+_MAX_INT32 = 2**31 - 1
+_MAX_INT64 = 2**63 - 1
+
+_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+class Parser(argparse.ArgumentParser):
+    """An `ArgumentParser` that complains in one line and one line of hint, and exits with 2.
+
+    `program` is the name that stands before the complaint; for a subcommand `prog` is longer.
+    """
+
+    def __init__(
+        self, program: str, *, prog: str, description: str, allow_abbrev: bool, epilog: str = ""
+    ) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=epilog,
+            allow_abbrev=allow_abbrev,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        self.program = program
+
+    def error(self, message: str) -> NoReturn:
+        hint = f"see {self.prog} --help"
+        if "expected one argument" in message:
+            hint = f"a value that starts with - is written --option=value; {hint}"
+        self.exit(2, f"{self.program}: error: {message}\n  hint: {hint}\n")
+
+
+def parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
+    """Parses a command line; what is left over is named only as far as it is an option.
+
+    argparse itself repeats every word that it has no place for, and such a word may be the value of
+    a secret after a misspelled option.
+    """
+    namespace, rest = parser.parse_known_args(arguments)
+    unknown = [word.split("=", 1)[0] for word in rest if word.startswith("-")]
+    if unknown:
+        parser.error(f"unknown option: {', '.join(unknown)}")
+    if rest:
+        parser.error("there is an argument too many")
+    return namespace
+
+
+def whole_number(text: str) -> int:
+    """A number from 1 up, such as a partner id."""
+    number = _integer(text)
+    if number is None or not 0 < number <= _MAX_INT64:
+        raise argparse.ArgumentTypeError("not a whole number above 0")
+    return number
+
+
+def count(text: str) -> int:
+    """A number from 0 up."""
+    number = _integer(text)
+    if number is None or not 0 <= number <= _MAX_INT32:
+        raise argparse.ArgumentTypeError("not a whole number from 0 up")
+    return number
+
+
+def seconds(text: str) -> float:
+    """A time to wait in seconds, with a fraction if need be."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= _MAX_INT32:
+        raise argparse.ArgumentTypeError("not a number of seconds above 0")
+    return number
+
+
+def duration(text: str) -> int:
+    """Seconds, or a number with one of the units s, m, h, d, w: the result is in seconds.
+
+    >>> duration("90m")
+    5400
+    """
+    match = re.fullmatch(r"(\d{1,10})([smhdw]?)", text, re.ASCII)
+    if match is None:
+        raise argparse.ArgumentTypeError("not a duration such as 3600, 30m, 12h or 7d")
+    result = int(match[1]) * _UNIT_SECONDS[match[2] or "s"]
+    if result > _MAX_INT32:
+        raise argparse.ArgumentTypeError("too long a duration")
+    return result
+
+
+def future(text: str) -> int:
+    """An instant in unix seconds: given so, as ISO 8601 with a zone, or as `+30d` from now."""
+    if text.startswith("+"):
+        return int(time.time()) + duration(text[1:])
+    return _instant(text, "+30d (from now)")
+
+
+def past(text: str) -> int:
+    """An instant in unix seconds: given so, as ISO 8601 with a zone, or as `7d` before now."""
+    if re.fullmatch(r"\d+[smhdw]", text, re.ASCII):
+        return int(time.time()) - duration(text)
+    return _instant(text, "7d (ago)")
+
+
+def _instant(text: str, relative: str) -> int:
+    number = _integer(text)
+    if number is not None and abs(number) <= _MAX_INT64:
+        return number
+    from datetime import datetime
+
+    try:
+        # Before 3.11 Z is not understood.
+        moment = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"not a time: give unix seconds, 2030-01-31T12:00:00Z or {relative}"
+        ) from None
+    if moment.tzinfo is None:
+        raise argparse.ArgumentTypeError(
+            "a time without a zone: write Z or an offset such as +02:00 at its end"
+        )
+    return int(moment.timestamp())
+
+
+def _integer(text: str) -> int | None:
+    # int() would also take underscores and other alphabets' digits.
+    return int(text) if re.fullmatch(r"[+-]?\d{1,19}", text, re.ASCII) else None
+
+
+def upper(text: str) -> str:
+    """A name of the API, which spells them in capitals."""
+    return text.upper()
+
+
+def read_secret(option: str, path: str) -> str:
+    """The one line of a file, or of standard input for `-`, without the line's end.
+
+    Raises:
+        ConfigError: The file cannot be read, is empty or holds several lines.
+    """
+    where = "standard input" if path == "-" else path
+    try:
+        if path == "-":
+            text = sys.stdin.read(_MAX_SECRET + 1)
+        else:
+            # utf-8-sig: editors on Windows put a byte order mark first.
+            with open(path, encoding="utf-8-sig") as file:
+                text = file.read(_MAX_SECRET + 1)
+    except OSError as error:
+        raise ConfigError(
+            f"{option}: {where} cannot be read: {error.strerror}",
+            hint="give the path of a file that holds the secret alone, or - for standard input",
+        ) from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{option}: {where} does not hold text") from None
+    secret = text.strip("\r\n")
+    if not secret.strip():
+        raise ConfigError(f"{option}: {where} is empty")
+    if len(secret) > _MAX_SECRET or "\n" in secret or "\r" in secret:
+        raise ConfigError(
+            f"{option}: {where} holds more than one line: it must hold the secret alone"
+        )
+    return secret
+
+
+_MAX_SECRET = 65536

@@ -1,0 +1,459 @@
+"""The command with the old script's flags, `kaltura_app_token_manager.py`, and the script's
+functions under their old names. Knows flags, `config.json` and printed lines, nothing of the API.
+
+It is extended as the script was: put a function into `PRIVILEGE_HANDLERS` and a flag of the same
+name into the parser. An entry's place in the dictionary is its place among the privileges.
+
+    import sys
+    import kaltura_app_token_manager as manager
+
+    original_parser = manager.setup_parser
+
+    def setup_parser():
+        parser = original_parser()
+        parser.add_argument("--appId", help="the application that analytics names")
+        return parser
+
+    manager.setup_parser = setup_parser
+    manager.PRIVILEGE_HANDLERS["appId"] = lambda value: f"appId:{value}"
+    sys.exit(manager.main())
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from kaltura_app_token import _native
+from kaltura_app_token._arguments import Parser, parse
+from kaltura_app_token._connect import connect, exchange, lint, warn_of_dropped
+from kaltura_app_token._output import MASK, fail, note, printable, run, table, terminal_width, wrap
+from kaltura_app_token.errors import KalturaError, exit_code
+
+__all__ = [
+    "PRIVILEGE_HANDLERS",
+    "build_privileges",
+    "create_app_token",
+    "delete_app_token",
+    "initialize_client",
+    "list_app_tokens",
+    "load_configuration",
+    "main",
+    "setup_parser",
+    "start_admin_session",
+    "start_app_token_session",
+    "update_app_token",
+    "wrap_text",
+]
+
+PROGRAM = "kaltura_app_token_manager.py"
+
+
+def _with_value(name: str) -> Callable[[Any], str]:
+    return lambda value: f"{name}:{value}"
+
+
+def _bare(name: str) -> Callable[[Any], str]:
+    # With a value the server stores these and ignores them.
+    return lambda _value: name
+
+
+PRIVILEGE_HANDLERS: dict[str, Callable[[Any], str]] = {
+    "edit": _with_value("edit"),
+    "sview": _with_value("sview"),
+    "list": lambda _value: "list:*",
+    "download": _with_value("download"),
+    "downloadasset": _with_value("downloadasset"),
+    "editplaylist": _with_value("editplaylist"),
+    "sviewplaylist": _with_value("sviewplaylist"),
+    "edituser": _with_value("edituser"),
+    "actionslimit": _with_value("actionslimit"),
+    "setrole": _with_value("setrole"),
+    "iprestrict": _with_value("iprestrict"),
+    "urirestrict": _with_value("urirestrict"),
+    "enableentitlement": _bare("enableentitlement"),
+    "disableentitlement": _bare("disableentitlement"),
+    "disableentitlementforentry": _with_value("disableentitlementforentry"),
+    "privacycontext": _with_value("privacycontext"),
+    "enablecategorymoderation": _bare("enablecategorymoderation"),
+    "reftime": _with_value("reftime"),
+    "preview": _with_value("preview"),
+    "sessionid": _with_value("sessionid"),
+}
+"""What each privilege flag's value becomes, in the order in which privileges are written."""
+
+_PRIVILEGE_FLAGS: dict[str, tuple[str, str]] = {
+    "edit": ("ENTRY", "entries that may be changed; * for all"),
+    "sview": ("ENTRY", "entries that may be played; * for all"),
+    "download": ("ENTRY", "entries that may be downloaded"),
+    "downloadasset": ("ASSET", "assets that may be downloaded"),
+    "editplaylist": ("PLAYLIST", "playlists whose entries may be changed"),
+    "sviewplaylist": ("PLAYLIST", "playlists whose entries may be played"),
+    "edituser": ("USER", "users that may be changed"),
+    "actionslimit": ("NUMBER", "how many calls a session may make"),
+    "setrole": ("ROLE", "the role that a session has"),
+    "iprestrict": ("ADDRESS", "addresses that may use a session, joined with /"),
+    "urirestrict": ("PATH", "paths that may be called, joined with |"),
+    "enableentitlement": ("", "entitlement is enforced"),
+    "disableentitlement": ("", "entitlement is not enforced"),
+    "disableentitlementforentry": ("ENTRY", "entries without entitlement"),
+    "privacycontext": ("CONTEXT", "the privacy context that entitlement is checked in"),
+    "enablecategorymoderation": ("", "moderation of categories is enforced"),
+    "reftime": ("TIME", "the time in unix seconds that schedules are checked against"),
+    "preview": ("SIZE", "how much of an entry may be played"),
+    "sessionid": ("TEXT", "the group of the session"),
+}
+
+_NEW_FLAGS = frozenset(("config", "show_secrets", "sandbox", "start_admin_session", "allow_http"))
+
+
+class _Parser(Parser):
+    """Takes unambiguous abbreviations, as the script did, of its old flags only."""
+
+    def _get_option_tuples(self, option_string: str) -> Any:
+        # New flags must be written out: otherwise each would break abbreviations in use.
+        found = super()._get_option_tuples(option_string)
+        return [match for match in found if match[0].dest not in _NEW_FLAGS]
+
+
+def setup_parser() -> argparse.ArgumentParser:
+    """The parser of the old flags; flags of further privileges can be added to it."""
+    parser = _Parser(
+        PROGRAM,
+        prog=PROGRAM,
+        description="Manage Kaltura app tokens: create, list, update, delete.",
+        allow_abbrev=True,
+        epilog="The account is read from config.json in the working directory: see "
+        "config.template.json.",
+    )
+    actions = parser.add_argument_group("actions")
+    actions.add_argument("--create", action="store_true", help="create an app token")
+    actions.add_argument(
+        "--list",
+        action="store_true",
+        help="list all app tokens; with --create or --update: grant list:*",
+    )
+    actions.add_argument("--update", metavar="ID", help="change an app token")
+    actions.add_argument("--delete", metavar="ID", help="delete an app token")
+    details = parser.add_argument_group("details of an app token")
+    details.add_argument("--description", metavar="TEXT", help="what the app token is for")
+    details.add_argument(
+        "--start_session",
+        action="store_true",
+        help="start a session with the app token after it was created or updated",
+    )
+    privileges = parser.add_argument_group(
+        "privileges of an app token (each creates one, unless --update is given)"
+    )
+    for name, (value, meaning) in _PRIVILEGE_FLAGS.items():
+        if not value:
+            privileges.add_argument(f"--{name}", action="store_true", help=meaning)
+        else:
+            number = name in ("actionslimit", "reftime", "preview")
+            privileges.add_argument(
+                f"--{name}", metavar=value, type=int if number else str, help=meaning
+            )
+    other = parser.add_argument_group("other (not to be abbreviated)")
+    other.add_argument(
+        "--config", metavar="PATH", help="the configuration file (KALTURA_CONFIG does the same)"
+    )
+    other.add_argument(
+        "--show_secrets",
+        action="store_true",
+        help="show the admin session and the values of app tokens (KALTURA_SHOW_SECRETS=1 too)",
+    )
+    other.add_argument(
+        "--sandbox", action="store_true", help="act on a local Kaltura that lives for this run only"
+    )
+    other.add_argument(
+        "--start_admin_session",
+        action="store_true",
+        help="get the admin session from the server, which sends it the admin secret",
+    )
+    other.add_argument("--allow_http", action="store_true", help="allow a service URL without TLS")
+    return parser
+
+
+def build_privileges(args: argparse.Namespace) -> str:
+    """The privileges that the flags ask for, in the order of `PRIVILEGE_HANDLERS`.
+
+    >>> build_privileges(argparse.Namespace(sview="*", edit="1_a", enableentitlement=True))
+    'edit:1_a,sview:*,enableentitlement'
+    """
+    values = ((name, getattr(args, name, None)) for name in PRIVILEGE_HANDLERS)
+    return ",".join(PRIVILEGE_HANDLERS[name](value) for name, value in values if _is_given(value))
+
+
+def _is_given(value: object) -> bool:
+    # Not by truth: --actionslimit 0 and --description "" are given.
+    return value is not None and value is not False
+
+
+def load_configuration(path: str | None = None) -> _native.Settings:
+    """Reads `config.json` from the working directory, or the file that is named here or by
+    `KALTURA_CONFIG`.
+
+    Raises:
+        ConfigError: It is not there, is not JSON, or lacks the account or its secret.
+    """
+    path = path or os.environ.get("KALTURA_CONFIG") or "config.json"
+    return _native.Settings.resolve([_native.Settings.from_config_file(path)], "admin")
+
+
+def initialize_client(
+    config: _native.Settings, *, allow_http: bool = False, started: bool = False
+) -> _native.Client:
+    """The client of that account; `started` asks the server for its admin session.
+
+    Raises:
+        ConfigError: The settings cannot be used.
+    """
+    return connect(
+        config,
+        PROGRAM,
+        "--allow_http",
+        allow_http=allow_http,
+        admin_session="started" if started else "signed",
+    )
+
+
+def start_admin_session(client: _native.Client, *, started: bool = False) -> str:
+    """An admin session of the account, signed here or, with `started`, got from the server.
+
+    Raises:
+        KalturaError: The server did not give one.
+    """
+    session = client.start_admin_session() if started else client.sign_admin_session()
+    return session.ks.reveal()
+
+
+def create_app_token(
+    client: _native.Client, description: str | None, privileges: str
+) -> _native.AppToken:
+    """Creates an app token of type USER with hash type SHA256.
+
+    Raises:
+        KalturaError: It was not created, or with `OutcomeUnknown` perhaps.
+    """
+    return client.add_token(description=description, session_privileges=privileges or None)
+
+
+def list_app_tokens(
+    client: _native.Client, *, with_secrets: bool = False
+) -> list[_native.AppToken]:
+    """All app tokens of the account, their values only if asked for.
+
+    Raises:
+        KalturaError: They could not all be read.
+    """
+    return list(client.tokens(with_secrets=with_secrets))
+
+
+def update_app_token(
+    client: _native.Client, token_id: str, description: str | None, privileges: str
+) -> _native.AppToken:
+    """Changes what is given, and nothing else.
+
+    Raises:
+        KalturaError: It was not changed.
+    """
+    return client.update_token(
+        token_id, description=description, session_privileges=privileges or None
+    )
+
+
+def delete_app_token(client: _native.Client, token_id: str) -> None:
+    """Deletes an app token.
+
+    Raises:
+        KalturaError: It was not deleted.
+    """
+    client.delete_token(token_id)
+
+
+def start_app_token_session(client: _native.Client, token: _native.AppToken) -> _native.Session:
+    """Exchanges an app token for a session, which lives as long as the token allows.
+
+    Raises:
+        KalturaError: The server refused it.
+    """
+    return exchange(client, token)
+
+
+def wrap_text(text: str, width: int) -> list[str]:
+    """The lines of a text in that many columns.
+
+    >>> wrap_text("sview:*,list:*", 10)
+    ['sview:*,', 'list:*']
+    """
+    return wrap(text, width)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    return run(PROGRAM, lambda: _main(arguments))
+
+
+class _Failed(Exception):
+    """A failure that was reported; carries the exit code."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@contextmanager
+def _saying(doing: str) -> Iterator[None]:
+    """Reports a failure after the script's words for what was being done."""
+    try:
+        yield
+    except KalturaError as error:
+        fail(f"{doing}{error.message}", error.hint)
+        raise _Failed(exit_code(error)) from None
+
+
+def _main(arguments: list[str]) -> int:
+    parser = setup_parser()
+    if not arguments:
+        parser.print_help(sys.stderr)
+        return 1
+    args = parse(parser, arguments)
+    privileges = build_privileges(args)
+    action = _action(parser, args)
+    try:
+        if args.sandbox:
+            from kaltura_app_token.sandbox import Sandbox
+
+            with Sandbox() as sandbox:
+                config = _native.Settings(
+                    partner_id=sandbox.partner_id,
+                    admin_secret=sandbox.admin_secret,
+                    service_url=sandbox.service_url,
+                )
+                return _act(action, args, privileges, config)
+        with _saying(""):
+            config = load_configuration(args.config)
+        return _act(action, args, privileges, config)
+    except _Failed as failed:
+        return failed.code
+
+
+def _action(parser: argparse.ArgumentParser, args: argparse.Namespace) -> str:
+    """Which one action the flags ask for; a usage error when it is none or several."""
+    granted = [name for name in PRIVILEGE_HANDLERS if name != "list"]
+    details = [
+        f"--{name}" for name in ("description", *granted) if _is_given(getattr(args, name, None))
+    ]
+    actions = [
+        action
+        for action, wanted in (
+            ("create", args.create),
+            ("update", args.update is not None),
+            ("delete", args.delete is not None),
+        )
+        if wanted
+    ]
+    if args.list and not {"create", "update"} & set(actions):
+        actions.append("list")
+    if not actions and details:
+        actions.append("create")
+    if not actions:
+        parser.error("no action is asked for: give --create, --list, --update ID or --delete ID")
+    if len(actions) > 1:
+        parser.error(f"two actions at once: --{actions[0]} and --{actions[1]}")
+    (action,) = actions
+    if action in ("list", "delete") and details:
+        parser.error(f"--{action} does not go together with {details[0]}")
+    if action in ("list", "delete") and args.start_session:
+        parser.error(f"--{action} does not go together with --start_session")
+    if action == "update" and not (details or args.list or args.start_session):
+        parser.error("--update ID changes nothing: give --description or a privilege too")
+    return action
+
+
+def _act(action: str, args: argparse.Namespace, privileges: str, config: _native.Settings) -> int:
+    show_secrets = args.show_secrets or os.environ.get("KALTURA_SHOW_SECRETS") == "1"
+    with _saying("Error: "):
+        client = initialize_client(
+            config, allow_http=args.allow_http, started=args.start_admin_session
+        )
+        if show_secrets:
+            print(f"KS: {start_admin_session(client, started=args.start_admin_session)}")
+    if action == "create":
+        _create(client, args, privileges)
+    elif action == "update":
+        _update(client, args, privileges)
+    elif action == "delete":
+        with _saying(f"Error deleting App Token with ID {args.delete}: "):
+            delete_app_token(client, args.delete)
+        print(f"App Token with ID {printable(args.delete)} has been deleted.")
+    else:
+        with _saying("Failed to list App Tokens: "):
+            tokens = list_app_tokens(client, with_secrets=show_secrets)
+        _print_list(tokens, show_secrets=show_secrets)
+    return 0
+
+
+def _create(client: _native.Client, args: argparse.Namespace, privileges: str) -> None:
+    lint(privileges, PROGRAM)
+    if not args.list:
+        note(f"{PROGRAM}: note: list:* is granted only when asked for: --create --list")
+    with _saying("Error creating new App Token: "):
+        token = create_app_token(client, args.description, privileges)
+    print(f"Created New App Token ID: {token.id}")
+    if token.token is not None:
+        print(f"App Token Value: {token.token.reveal()}")
+    _print_details("App Token", token)
+    if args.start_session:
+        _print_session(client, token)
+
+
+def _update(client: _native.Client, args: argparse.Namespace, privileges: str) -> None:
+    lint(privileges, PROGRAM)
+    if args.description is None and not privileges:
+        with _saying(f"Error updating App Token with ID {args.update}: "):
+            token = client.get_token(args.update)
+    else:
+        if not privileges:
+            note(f"{PROGRAM}: note: the privileges are left as they are")
+        with _saying(f"Error updating App Token with ID {args.update}: "):
+            token = update_app_token(client, args.update, args.description, privileges)
+        print(f"Updated App Token ID: {token.id}")
+        _print_details("Updated App Token", token)
+    if args.start_session:
+        _print_session(client, token)
+
+
+def _print_details(what: str, token: _native.AppToken) -> None:
+    print(f"{what} Description: {printable(token.description or '')}")
+    print(f"{what} Session Privileges: {printable(token.session_privileges or '')}")
+
+
+def _print_session(client: _native.Client, token: _native.AppToken) -> None:
+    with _saying(f"Error starting a session with App Token with ID {token.id}: "):
+        session = start_app_token_session(client, token)
+    print(f"App Token Session KS: {session.ks.reveal()}")
+    warn_of_dropped(session, PROGRAM)
+
+
+def _print_list(tokens: list[_native.AppToken], *, show_secrets: bool) -> None:
+    if not tokens:
+        print("No App Tokens found.")
+        return
+    rows = [
+        [
+            token.id,
+            token.token.reveal() if show_secrets and token.token is not None else MASK,
+            token.description or "",
+            token.session_privileges or "",
+        ]
+        for token in tokens
+    ]
+    headings = ["App Token ID", "Value", "Description", "Session Privileges"]
+    for line in table(headings, rows, terminal_width(), gap=" | ", rule="-"):
+        print(line)
