@@ -68,7 +68,8 @@ pub struct ClientBuilder {
     idle_timeout: Duration,
     max_response_bytes: usize,
     retry: RetryPolicy,
-    proxy: Option<String>,
+    // Its URL may hold credentials.
+    proxy: Option<Secret>,
     ca_file: Option<PathBuf>,
     network_environment: bool,
     transport: Option<Arc<dyn Transport>>,
@@ -210,7 +211,7 @@ impl ClientBuilder {
 
     /// The proxy, as a URL. Never used for an address of this machine.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
-        self.proxy = Some(url.into());
+        self.proxy = Some(Secret::new(url));
         self
     }
 
@@ -307,12 +308,15 @@ impl ClientBuilder {
 }
 
 impl TransportOptions {
-    fn with_network(mut self, url: &ServiceUrl, proxy: Option<String>, read_environment: bool) -> Self {
+    fn with_network(mut self, url: &ServiceUrl, proxy: Option<Secret>, read_environment: bool) -> Self {
         let mut network = NetworkSettings::default();
         if read_environment {
             network = NetworkSettings::from_variables(url, |name| std::env::var(name).ok());
         }
-        let explicit = proxy.map(|url| ProxySettings { url, no_proxy: None });
+        let explicit = proxy.map(|url| ProxySettings {
+            url,
+            no_proxy: None,
+        });
         if !url.is_loopback() {
             self.proxy = explicit.or(network.proxy);
         }
@@ -728,6 +732,7 @@ impl Client {
             let mut form = rest.clone_plain();
             form.push_secret("ks", &widget.ks);
             form.push_secret("tokenHash", &token_hash(&request.hash_type, &widget.ks, &request.token)?);
+            form.keep_out_of_errors(&request.token);
             let result = self.call(Action::TokenStartSession, &form, deadline).await.result;
             match result {
                 Err(error) if widget.reused && is_invalid_ks(&error) => {
@@ -1080,7 +1085,11 @@ impl Client {
             retry_after: retry_after(answer.retry_after.as_deref(), date.unwrap_or(UNIX_EPOCH + now)),
             body: &answer.body,
         };
-        wire::decode(&raw, || form.scrubber()).map_err(|error| error.with_request(action.name()))
+        let scrubber = || {
+            let known = self.inner.admin_secret.iter().chain(&self.inner.ks);
+            form.scrubber().and(known.map(Secret::reveal))
+        };
+        wire::decode(&raw, scrubber).map_err(|error| error.with_request(action.name()))
     }
 
     async fn pause(&self, wait: Duration) -> Result<()> {
@@ -1346,17 +1355,19 @@ impl Walk {
             )
             .with_request(Action::TokenList.name()));
         }
-        if last_second > self.second {
+        self.finished = !full;
+        let shown = u32::try_from(page.tokens.len()).unwrap_or(u32::MAX);
+        let moved_on = last_second > self.second;
+        if moved_on {
             self.second = last_second;
             self.seen.clear();
         }
         let of_this_second = page.tokens.iter().filter(|token| token.created_at == self.second);
         self.seen.extend(of_this_second.map(|token| token.id.clone()));
-        self.finished = !full;
-        self.skip = if last_second == self.second && offset > 0 {
-            offset + pager.page_size
-        } else {
+        self.skip = if moved_on {
             u32::try_from(self.seen.len()).unwrap_or(u32::MAX)
+        } else {
+            offset + shown
         };
         let accepts = |token: &AppToken| self.options.filter.accepts(token);
         Ok(fresh.into_iter().filter(accepts).collect())

@@ -486,7 +486,7 @@ impl NetworkSettings {
         let system_roots = first(&["SSL_CERT_FILE", "SSL_CERT_DIR"]).is_some();
         Self {
             proxy: first(scheme).map(|proxy| ProxySettings {
-                url: proxy,
+                url: Secret::new(proxy),
                 no_proxy: first(&["no_proxy", "NO_PROXY"]),
             }),
             ca_file: (!system_roots)
@@ -631,7 +631,7 @@ mod tests {
             _ => None,
         };
         let settings = NetworkSettings::from_variables(&https, variables);
-        assert_eq!(settings.proxy.unwrap().url, "http://secure-proxy:3128");
+        assert_eq!(settings.proxy.unwrap().url.reveal(), "http://secure-proxy:3128");
         assert_eq!(settings.ca_file, Some(PathBuf::from("/ca.pem")));
         assert!(NetworkSettings::from_variables(&http, variables).proxy.is_none());
     }

@@ -92,7 +92,12 @@ pub(crate) struct Scrubber {
 impl Scrubber {
     /// A scrubber for these values, in the forms in which a server may echo them.
     pub(crate) fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut needles = Vec::new();
+        Self::default().and(secrets)
+    }
+
+    /// The same scrubber, for these values as well.
+    pub(crate) fn and<'a>(mut self, secrets: impl IntoIterator<Item = &'a str>) -> Self {
+        let needles = &mut self.needles;
         for secret in secrets {
             let trimmed = secret.trim();
             if trimmed.len() < 6 {
@@ -105,7 +110,7 @@ impl Scrubber {
             }
         }
         needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
-        Self { needles }
+        self
     }
 
     /// The text without them.

@@ -14,6 +14,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use crate::error::{Error, Result};
+use crate::secret::Secret;
 
 /// A future that can be sent to another thread.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -87,19 +88,11 @@ pub(crate) struct TransportOptions {
 }
 
 /// A proxy and the hosts that are reached without it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ProxySettings {
-    pub(crate) url: String,
+    /// May hold credentials.
+    pub(crate) url: Secret,
     pub(crate) no_proxy: Option<String>,
-}
-
-impl fmt::Debug for ProxySettings {
-    /// Without the URL, which may hold credentials.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProxySettings")
-            .field("no_proxy", &self.no_proxy)
-            .finish_non_exhaustive()
-    }
 }
 
 /// The transport over reqwest: HTTP/1.1, pooled connections, no redirects, no retries of its own.
@@ -133,7 +126,7 @@ impl HttpTransport {
             // Only the proxy that the settings name, never the environment behind their back.
             .no_proxy();
         if let Some(settings) = &options.proxy {
-            let proxy = reqwest::Proxy::all(settings.url.as_str())
+            let proxy = reqwest::Proxy::all(settings.url.reveal())
                 .map_err(|_| Error::config("proxy: this is not a URL that a proxy can have"))?;
             let except = settings
                 .no_proxy

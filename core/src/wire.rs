@@ -107,7 +107,11 @@ impl Action {
 
 /// The parameters of one request. Knows which of them are credentials.
 #[derive(Debug)]
-pub(crate) struct Form(Vec<(Cow<'static, str>, Value)>);
+pub(crate) struct Form {
+    fields: Vec<(Cow<'static, str>, Value)>,
+    /// Credentials that are not sent, but that an answer must not bring into an error either.
+    unsent: Vec<Secret>,
+}
 
 #[derive(Debug)]
 enum Value {
@@ -117,11 +121,14 @@ enum Value {
 
 impl Form {
     pub(crate) fn new() -> Self {
-        Self(vec![("format".into(), Value::Plain("1".into()))])
+        Self {
+            fields: vec![("format".into(), Value::Plain("1".into()))],
+            unsent: Vec::new(),
+        }
     }
 
     pub(crate) fn push(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) {
-        self.0.push((name.into(), Value::Plain(value.into())));
+        self.fields.push((name.into(), Value::Plain(value.into())));
     }
 
     pub(crate) fn push_some(&mut self, name: &'static str, value: Option<impl Into<String>>) {
@@ -131,7 +138,11 @@ impl Form {
     }
 
     pub(crate) fn push_secret(&mut self, name: &'static str, value: &Secret) {
-        self.0.push((name.into(), Value::Credential(value.clone())));
+        self.fields.push((name.into(), Value::Credential(value.clone())));
+    }
+
+    pub(crate) fn keep_out_of_errors(&mut self, secret: &Secret) {
+        self.unsent.push(secret.clone());
     }
 
     pub(crate) fn push_profile(&mut self, profile: &ResponseProfile) {
@@ -170,12 +181,12 @@ impl Form {
     /// The body to send. Its memory is overwritten when the last copy is dropped.
     pub(crate) fn encode(&self) -> Bytes {
         let worst_case: usize = self
-            .0
+            .fields
             .iter()
             .map(|(name, value)| 3 * (name.len() + value.text().len()) + 2)
             .sum();
         let mut body = Zeroizing::new(Vec::with_capacity(worst_case));
-        for (name, value) in &self.0 {
+        for (name, value) in &self.fields {
             if !body.is_empty() {
                 body.push(b'&');
             }
@@ -192,20 +203,19 @@ impl Form {
 
     /// A copy of a form that carries no credential yet.
     pub(crate) fn clone_plain(&self) -> Self {
-        Self(
-            self.0
-                .iter()
-                .filter_map(|(name, value)| match value {
-                    Value::Plain(text) => Some((name.clone(), Value::Plain(text.clone()))),
-                    Value::Credential(_) => None,
-                })
-                .collect(),
-        )
+        let plain = self.fields.iter().filter_map(|(name, value)| match value {
+            Value::Plain(text) => Some((name.clone(), Value::Plain(text.clone()))),
+            Value::Credential(_) => None,
+        });
+        Self {
+            fields: plain.collect(),
+            unsent: Vec::new(),
+        }
     }
 
     /// The parameters for people, credentials masked.
     pub(crate) fn redacted(&self) -> Vec<(String, String)> {
-        self.0
+        self.fields
             .iter()
             .map(|(name, value)| {
                 let shown = match value {
@@ -217,12 +227,13 @@ impl Form {
             .collect()
     }
 
-    /// Takes what this request carried out of texts that answer it.
+    /// Takes what this request carried, and what it was made from, out of texts that answer it.
     pub(crate) fn scrubber(&self) -> Scrubber {
-        Scrubber::new(self.0.iter().filter_map(|(_, value)| match value {
+        let sent = self.fields.iter().filter_map(|(_, value)| match value {
             Value::Credential(secret) => Some(secret.reveal()),
             Value::Plain(_) => None,
-        }))
+        });
+        Scrubber::new(sent.chain(self.unsent.iter().map(Secret::reveal)))
     }
 }
 

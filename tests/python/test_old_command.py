@@ -99,7 +99,7 @@ def test_every_unambiguous_abbreviation_of_an_old_flag_is_that_flag(
 
 
 def test_documented_abbreviations_work_in_the_command(old: Old, sandbox: Sandbox) -> None:
-    created = old("--cr", "--desc", "short", "--sv", "*", "--start")
+    created = old("--cr", "--desc", "short", "--enablee", "--start")
     assert created.code == 0, created
     assert "App Token Description: short" in created.lines
     assert any(line.startswith("App Token Session KS: ") for line in created.lines)
@@ -159,9 +159,7 @@ class TestDocumentedSamples:
         assert list(sandbox.client().tokens()) == []
 
     def test_start_a_session_with_the_app_token(self, old: Old, sandbox: Sandbox) -> None:
-        ended = old(
-            "--create", "--start_session", "--description", "Session Token", "--sview", "*"
-        )
+        ended = old("--create", "--start_session", "--description", "Session Token", "--sview", "*")
         assert ended.code == 0
         ks = ended.lines[-1].removeprefix("App Token Session KS: ")
         session = sandbox.client().session_info(ks)
@@ -308,7 +306,10 @@ class TestConfiguration:
 
     @pytest.mark.parametrize(
         "keys",
-        [{"USER_ID": "jane", "EXPIRY": 600}, {"SCRIPT_USER_ID": "jane", "ADMIN_SESSION_EXPIRY": 600}],
+        [
+            {"USER_ID": "jane", "EXPIRY": 600},
+            {"SCRIPT_USER_ID": "jane", "ADMIN_SESSION_EXPIRY": 600},
+        ],
     )
     def test_both_spellings_of_its_keys_are_read(
         self, bare: Shell, sandbox: Sandbox, tmp_path: Path, keys: dict[str, object]

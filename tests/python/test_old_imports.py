@@ -51,9 +51,7 @@ if __name__ == "__main__":
 def test_the_old_names_are_those_of_legacy() -> None:
     import kaltura_app_token_manager
 
-    assert all(
-        getattr(kaltura_app_token_manager, name) is getattr(legacy, name) for name in NAMES
-    )
+    assert all(getattr(kaltura_app_token_manager, name) is getattr(legacy, name) for name in NAMES)
 
 
 @pytest.mark.parametrize("place", ["beside the package", "beside the installed command"])
@@ -105,7 +103,7 @@ with Sandbox() as sandbox:
     assert manager.wrap_text("one two", 4) == ["one", "two"]
 """
     ended = bare.run(sys.executable, "-c", program)
-    assert (ended.code, ended.err) == (0, "")
+    assert (ended.code, ended.out) == (0, ""), ended
 
 
 class TestTheCheckout:

@@ -46,7 +46,9 @@ def exchange(client: _native.Client, token: _native.AppToken) -> _native.Session
 
 def lint(text: str | None, program: str, *, at_session: bool = False) -> None:
     """Says on stderr what of these privileges will not work as it reads."""
-    for found in _native.lint_privileges(text or "", "start_session" if at_session else "token"):
+    if not text:
+        return
+    for found in _native.lint_privileges(text, "start_session" if at_session else "token"):
         note(f"{program}: warning: privilege {found.privilege}: {found.message}")
 
 

@@ -27,7 +27,7 @@ pub struct RecordedRequest {
     pub params: Value,
     /// The length of every secret that was masked, by its path (`ks`, `appToken:token`, `1:ks`).
     pub masked: BTreeMap<String, usize>,
-    /// The HTTP status that was answered; 0 when the connection was reset instead.
+    /// The HTTP status that was answered; 0 until then, and when the connection was reset or given up.
     pub status: u16,
 }
 
@@ -116,21 +116,36 @@ fn mask_path(path: &str) -> String {
 
 /// The requests that were kept.
 #[derive(Debug, Default)]
-pub(crate) struct RequestLog(VecDeque<RecordedRequest>);
+pub(crate) struct RequestLog {
+    kept: VecDeque<RecordedRequest>,
+    /// How many were forgotten before the first that is kept.
+    forgotten: usize,
+}
 
 impl RequestLog {
-    pub(crate) fn push(&mut self, request: RecordedRequest) {
-        if self.0.len() == KEPT {
-            self.0.pop_front();
+    /// Keeps a request that arrived, and says by which number its answer is to be noted.
+    pub(crate) fn arrived(&mut self, request: RecordedRequest) -> usize {
+        if self.kept.len() == KEPT {
+            self.kept.pop_front();
+            self.forgotten += 1;
         }
-        self.0.push_back(request);
+        self.kept.push_back(request);
+        self.forgotten + self.kept.len() - 1
+    }
+
+    pub(crate) fn answered(&mut self, number: usize, status: u16) {
+        let place = number.checked_sub(self.forgotten);
+        if let Some(request) = place.and_then(|place| self.kept.get_mut(place)) {
+            request.status = status;
+        }
     }
 
     pub(crate) fn all(&self) -> Vec<RecordedRequest> {
-        self.0.iter().cloned().collect()
+        self.kept.iter().cloned().collect()
     }
 
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        self.forgotten += self.kept.len();
+        self.kept.clear();
     }
 }

@@ -346,9 +346,11 @@ async fn serve_request(
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
     let params = read_params(path, head.uri.query(), content_type, &body);
-    let mut record = app
-        .control
-        .then(|| RecordedRequest::new(app.clock.precise(), head.method.as_str(), path, &params));
+    let number = app.control.then(|| {
+        let method = head.method.as_str();
+        app.log()
+            .arrived(RecordedRequest::new(app.clock.precise(), method, path, &params))
+    });
     let uri = head.uri.path_and_query().map_or(path, |uri| uri.as_str());
     let origin = Origin { ip: &ip, uri };
     let fault = if app.control {
@@ -360,14 +362,10 @@ async fn serve_request(
         None => Ok(send(&app, answer(&app, &params, origin))),
         Some(fault) => with_fault(&app, &params, origin, fault).await,
     };
-    if let Some(mut record) = record.take() {
-        record.status = sent
-            .as_ref()
-            .map_or(0, |response| response.status().as_u16());
-        app.log().push(record);
-    }
-    if sent.is_err() {
-        reset.store(true, Ordering::Relaxed);
+    match (&sent, number) {
+        (Ok(response), Some(number)) => app.log().answered(number, response.status().as_u16()),
+        (Err(_), _) => reset.store(true, Ordering::Relaxed),
+        (Ok(_), None) => {}
     }
     sent
 }

@@ -1,0 +1,126 @@
+"""Values of options, and text for terminals: the functions by themselves."""
+
+from __future__ import annotations
+
+import argparse
+import doctest
+import time
+from pathlib import Path
+
+import pytest
+from kaltura_app_token import _arguments, _output, legacy
+from kaltura_app_token.errors import ConfigError
+
+
+@pytest.mark.parametrize("module", [_arguments, _output, legacy])
+def test_the_examples_in_the_docstrings_are_true(module: object) -> None:
+    result = doctest.testmod(module)  # type: ignore[arg-type]
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0),
+        ("90", 90),
+        ("90s", 90),
+        ("30m", 1800),
+        ("12h", 43200),
+        ("7d", 604800),
+        ("1w", 604800),
+    ],
+)
+def test_durations(text: str, seconds: int) -> None:
+    assert _arguments.duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.5h", "h", "1 h", "1y", "9999999999", "٣"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError):
+        _arguments.duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "unix"),
+    [
+        ("1893456000", 1893456000),
+        ("2030-01-01T00:00:00Z", 1893456000),
+        ("2030-01-01T00:00:00+00:00", 1893456000),
+        ("2029-12-31T19:00:00-05:00", 1893456000),
+    ],
+)
+def test_instants(text: str, unix: int) -> None:
+    assert _arguments.future(text) == unix
+    assert _arguments.past(text) == unix
+
+
+def test_relative_instants() -> None:
+    now = time.time()
+    assert abs(_arguments.future("+1h") - now - 3600) < 5
+    assert abs(_arguments.past("1h") - now + 3600) < 5
+
+
+@pytest.mark.parametrize("text", ["", "soon", "2030-01-01", "2030-01-01T00:00:00", "1h ago", "+"])
+def test_what_is_no_instant_is_refused(text: str) -> None:
+    for kind in (_arguments.future, _arguments.past):
+        with pytest.raises(argparse.ArgumentTypeError):
+            kind(text)
+
+
+@pytest.mark.parametrize(
+    ("content", "secret"),
+    [
+        (b"s3cret", "s3cret"),
+        (b"s3cret\n", "s3cret"),
+        (b"s3cret\r\n", "s3cret"),
+        (b"\xef\xbb\xbfs3cret\n", "s3cret"),
+        (b"s3cret \n", "s3cret "),
+    ],
+)
+def test_a_secrets_file_loses_its_line_end_only(
+    tmp_path: Path, content: bytes, secret: str
+) -> None:
+    path = tmp_path / "secret"
+    path.write_bytes(content)
+    assert _arguments.read_secret("--x", str(path)) == secret
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"  \n", b"one\ntwo\n", b"\xff\xfe", b"x" * 70000])
+def test_a_file_without_one_secret_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "secret"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match="--x: "):
+        _arguments.read_secret("--x", str(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("", 5, [""]),
+        ("short", 5, ["short"]),
+        ("one two three", 7, ["one two", "three"]),
+        (
+            "sview:*,list:*,edit:*",
+            14,
+            ["sview:*,list:*", ",edit:*"][:0] or ["sview:*,", "list:*,edit:*"],
+        ),
+        ("abcdefgh", 3, ["abc", "def", "gh"]),
+        ("説明説明", 4, ["説明", "説明"]),
+        ("説", 1, ["説"]),
+    ],
+)
+def test_text_is_wrapped_after_spaces_and_commas(text: str, width: int, lines: list[str]) -> None:
+    assert _output.wrap(text, width) == lines
+
+
+def test_no_wrapped_line_is_wider_than_asked_and_nothing_is_lost() -> None:
+    text = "sview:1_aaaaaaaa/1_bbbbbbbb,privacycontext:Mein Portal,e\u0301dit:説明," * 3
+    for width in range(2, 60):
+        lines = _output.wrap(text, width)
+        assert all(_output.display_width(line) <= width for line in lines)
+        assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+def test_times_that_no_calendar_holds_are_not_shown() -> None:
+    assert _output.iso_time(2**62) is None

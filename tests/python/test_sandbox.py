@@ -1,0 +1,107 @@
+"""The sandbox as users of the package have it: from Python, as a fixture, as a command; and the demo."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import NEW, SCRIPTS, Shell, clean_environment
+from kaltura_app_token import Client
+from kaltura_app_token.sandbox import Sandbox
+
+
+def test_it_runs_inside_the_process_and_keeps_what_it_is_told(sandbox: Sandbox) -> None:
+    client = Client(
+        sandbox.partner_id, admin_secret=sandbox.admin_secret, service_url=sandbox.service_url
+    )
+    token = client.add_token(description="mine")
+    assert sandbox.client().get_token(token.id).description == "mine"
+    assert sandbox.admin_secret not in repr(sandbox)
+
+
+def test_each_is_its_own_and_gone_when_closed() -> None:
+    with Sandbox() as first, Sandbox() as second:
+        first.client().add_token()
+        assert list(second.client().tokens()) == []
+        closed = first.client(max_retries=0)
+    with pytest.raises(Exception, match=r"127\.0\.0\.1"):
+        list(closed.tokens())
+
+
+def test_accounts_can_be_given_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "accounts.json"
+    path.write_text('{"partners": [{"id": 7, "adminSecret": "s"}]}', encoding="utf-8")
+    with Sandbox(accounts=path) as sandbox:
+        assert (sandbox.partner_id, sandbox.admin_secret) == (7, "s")
+    path.write_text("{", encoding="utf-8")
+    with pytest.raises(ValueError, match="accounts"):
+        Sandbox(accounts=path)
+
+
+def test_users_have_it_as_a_fixture(bare: Shell) -> None:
+    (bare.directory / "conftest.py").write_text(
+        'pytest_plugins = ["kaltura_app_token.pytest_plugin"]\n', encoding="utf-8"
+    )
+    (bare.directory / "test_mine.py").write_text(
+        "def test_my_integration(kaltura_sandbox):\n"
+        '    token = kaltura_sandbox.client().add_token(description="mine")\n'
+        '    assert token.description == "mine"\n',
+        encoding="utf-8",
+    )
+    ended = bare.run(str(SCRIPTS / "pytest"), "-q", "-p", "no:cacheprovider")
+    assert ended.code == 0, ended
+    assert "1 passed" in ended.out
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_serves_until_it_is_ended(tmp_path: Path, end: signal.Signals) -> None:
+    with subprocess.Popen(  # noqa: S603
+        [NEW, "sandbox"],
+        cwd=tmp_path,
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        url = process.stdout.readline().strip()
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/api_v3", url)
+        account = process.stderr.readline()
+        partner, secret = re.findall(r"\b(\d+|[0-9a-f]{32})\b", account)[:2]
+        client = Client(int(partner), admin_secret=secret, service_url=url)
+        assert client.add_token().id.startswith("0_")
+        process.send_signal(end)
+        assert process.wait(timeout=10) == 0
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_the_command_says_what_is_wrong_with_its_arguments(bare: Shell) -> None:
+    ended = bare.new("sandbox", "--nonsense")
+    assert (ended.code, ended.out) == (2, "")
+    assert "--nonsense" in ended.err
+
+
+class TestDemo:
+    def test_it_shows_a_token_and_a_session_of_a_sandbox(self, bare: Shell) -> None:
+        ended = bare.new("demo")
+        assert (ended.code, ended.err) == (0, "")
+        token_id = re.search(r"created token id \(sandbox\): (0_\w{8})$", ended.out, re.MULTILINE)
+        assert token_id is not None
+        assert re.search(r"session KS \(sandbox\): djJ8[\w=-]+$", ended.out, re.MULTILINE)
+        assert f"kaltura-app-token session {token_id[1]}" in ended.out
+        assert "media.list answers: 0 entries" in ended.out
+        assert "media.list answers: INVALID_KS" in ended.out
+
+    def test_it_needs_neither_account_nor_network(self, bare: Shell) -> None:
+        ended = bare.new("demo", http_proxy="http://127.0.0.1:1", KALTURA_PARTNER_ID="nonsense")
+        assert ended.code == 0, ended
+
+
+def test_importing_the_sandbox_needs_no_pytest(bare: Shell) -> None:
+    program = "import sys; import kaltura_app_token.sandbox; sys.exit('pytest' in sys.modules)"
+    assert bare.run(sys.executable, "-c", program).code == 0
