@@ -13,7 +13,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use futures_core::Stream;
 use tokio::sync::{Mutex, Notify};
 
-use crate::config::{NetworkSettings, Need, ServiceUrl, Settings, DEFAULT_SERVICE_URL, Source};
+use crate::config::{DEFAULT_SERVICE_URL, Need, NetworkSettings, ServiceUrl, Settings, Source};
 use crate::error::{ApiCode, Error, ErrorKind, KsFailure, Result, is_transient_status};
 use crate::exchange::{WidgetSession, token_hash};
 use crate::ks::{Ks, KsFields, KsVersion};
@@ -25,7 +25,8 @@ use crate::privileges::{Privileges, refuse_ks_fields};
 use crate::retry::{Clock, RetryPolicy, SystemClock, chance, retry_after};
 use crate::secret::Secret;
 use crate::transport::{
-    BoxFuture, HttpTransport, ProxySettings, Transport, TransportAnswer, TransportError, TransportOptions,
+    BoxFuture, HttpTransport, ProxySettings, Transport, TransportAnswer, TransportError,
+    TransportOptions,
 };
 use crate::wire::{self, Action, Answer, Form, RawAnswer, SessionAnswer, Void, WidgetAnswer};
 
@@ -245,7 +246,10 @@ impl ClientBuilder {
     /// `Config` naming what cannot be used.
     pub fn build(self) -> Result<Client> {
         let settings = &self.settings;
-        let written = settings.service_url.as_deref().unwrap_or(DEFAULT_SERVICE_URL);
+        let written = settings
+            .service_url
+            .as_deref()
+            .unwrap_or(DEFAULT_SERVICE_URL);
         let url = ServiceUrl::parse(written, self.allow_http)?;
         for (name, timeout) in [
             ("connect timeout", self.connect_timeout),
@@ -253,10 +257,14 @@ impl ClientBuilder {
             ("total timeout", self.total_timeout),
         ] {
             if timeout.is_zero() {
-                return Err(Error::config(format!("{name}: 0 would never let a request finish")));
+                return Err(Error::config(format!(
+                    "{name}: 0 would never let a request finish"
+                )));
             }
         }
-        let admin_duration = settings.admin_session_duration.unwrap_or(ADMIN_SESSION_DURATION);
+        let admin_duration = settings
+            .admin_session_duration
+            .unwrap_or(ADMIN_SESSION_DURATION);
         wire::seconds("the admin session's expiry", admin_duration)?;
         if let Some(privileges) = &settings.admin_privileges {
             refuse_ks_fields("the admin session's privileges", privileges)?;
@@ -272,22 +280,27 @@ impl ClientBuilder {
         }
         let transport = match self.transport {
             Some(transport) => transport,
-            None => Arc::new(HttpTransport::new(&TransportOptions {
-                user_agent: self.user_agent,
-                connect_timeout: self.connect_timeout,
-                idle_timeout: self.idle_timeout,
-                max_response_bytes: self.max_response_bytes,
-                proxy: None,
-                ca_file: self.ca_file,
-                tls: url.is_tls(),
-            }
-            .with_network(&url, self.proxy, self.network_environment))?),
+            None => Arc::new(HttpTransport::new(
+                &TransportOptions {
+                    user_agent: self.user_agent,
+                    connect_timeout: self.connect_timeout,
+                    idle_timeout: self.idle_timeout,
+                    max_response_bytes: self.max_response_bytes,
+                    proxy: None,
+                    ca_file: self.ca_file,
+                    tls: url.is_tls(),
+                }
+                .with_network(&url, self.proxy, self.network_environment),
+            )?),
         };
         Ok(Client {
             inner: Arc::new(Inner {
                 service_url: url.as_str().to_owned(),
                 partner_id,
-                admin_secret: settings.admin_secret.clone().filter(|secret| !secret.is_empty()),
+                admin_secret: settings
+                    .admin_secret
+                    .clone()
+                    .filter(|secret| !secret.is_empty()),
                 ks: settings.ks.clone().filter(|ks| !ks.is_empty()),
                 user_id: settings.user_id.clone(),
                 admin_duration,
@@ -297,7 +310,9 @@ impl ClientBuilder {
                 total_timeout: self.total_timeout,
                 retry: self.retry,
                 transport,
-                clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock::default())),
+                clock: self
+                    .clock
+                    .unwrap_or_else(|| Arc::new(SystemClock::default())),
                 clock_difference: AtomicI64::new(CLOCK_UNKNOWN),
                 widget: WidgetSession::default(),
                 admin_ks: Mutex::new(None),
@@ -308,7 +323,12 @@ impl ClientBuilder {
 }
 
 impl TransportOptions {
-    fn with_network(mut self, url: &ServiceUrl, proxy: Option<Secret>, read_environment: bool) -> Self {
+    fn with_network(
+        mut self,
+        url: &ServiceUrl,
+        proxy: Option<Secret>,
+        read_environment: bool,
+    ) -> Self {
         let mut network = NetworkSettings::default();
         if read_environment {
             network = NetworkSettings::from_variables(url, |name| std::env::var(name).ok());
@@ -515,7 +535,9 @@ impl Client {
             .await
             .result
             .and_then(|created: AppToken| {
-                if created.id.is_empty() && profile.is_none_or(|profile| profile.keeps("id").is_some()) {
+                if created.id.is_empty()
+                    && profile.is_none_or(|profile| profile.keeps("id").is_some())
+                {
                     let cause = Error::new(ErrorKind::Decode, "the server's answer names no token")
                         .with_request(Action::TokenAdd.name())
                         .with_attempts(1);
@@ -532,8 +554,16 @@ impl Client {
     }
 
     /// Adds to a creation in doubt the ids of tokens that may be the one.
-    async fn look_for_it(&self, token: &NewToken, asked_at: i64, error: Error, deadline: Duration) -> Error {
-        let Some(cause) = error.cause() else { return error };
+    async fn look_for_it(
+        &self,
+        token: &NewToken,
+        asked_at: i64,
+        error: Error,
+        deadline: Duration,
+    ) -> Error {
+        let Some(cause) = error.cause() else {
+            return error;
+        };
         if cause.kind() == ErrorKind::Cancelled {
             return error;
         }
@@ -551,7 +581,10 @@ impl Client {
         };
         match self.page(&options, Pager::default(), deadline).await {
             Ok(page) => {
-                let alike = page.tokens.into_iter().filter(|listed| may_be(listed, token));
+                let alike = page
+                    .tokens
+                    .into_iter()
+                    .filter(|listed| may_be(listed, token));
                 Error::outcome_unknown(cause, alike.map(|listed| listed.id).collect(), true)
             }
             Err(_) => error,
@@ -570,7 +603,11 @@ impl Client {
     ///
     /// # Errors
     /// As there.
-    pub async fn get_token_with_profile(&self, id: &str, profile: Option<&ResponseProfile>) -> Result<AppToken> {
+    pub async fn get_token_with_profile(
+        &self,
+        id: &str,
+        profile: Option<&ResponseProfile>,
+    ) -> Result<AppToken> {
         let id = check_id(id)?;
         let token = self
             .admin_call(Action::TokenGet, self.deadline(), |form| {
@@ -591,7 +628,12 @@ impl Client {
         self.page(options, pager, self.deadline()).await
     }
 
-    async fn page(&self, options: &ListOptions, pager: Pager, deadline: Duration) -> Result<TokenPage> {
+    async fn page(
+        &self,
+        options: &ListOptions,
+        pager: Pager,
+        deadline: Duration,
+    ) -> Result<TokenPage> {
         let without_secrets = ResponseProfile::without_secrets();
         let profile = match &options.response_profile {
             None if !options.with_secrets => Some(&without_secrets),
@@ -684,7 +726,9 @@ impl Client {
                 Err(error) => Err(error),
                 Ok(_) => Err(Error::new(
                     ErrorKind::Decode,
-                    format!("the server's answer is empty and token {id} is still there; try again"),
+                    format!(
+                        "the server's answer is empty and token {id} is still there; try again"
+                    ),
                 )
                 .with_request(Action::TokenDelete.name())),
             },
@@ -714,7 +758,9 @@ impl Client {
         rest.push_some("userId", request.user_id.as_deref());
         if let Some(session_type) = request.session_type {
             if let SessionType::Other(value) = session_type {
-                return Err(Error::config(format!("type: {value} is neither 0 (USER) nor 2 (ADMIN)")));
+                return Err(Error::config(format!(
+                    "type: {value} is neither 0 (USER) nor 2 (ADMIN)"
+                )));
             }
             rest.push("type", session_type.value().to_string());
         }
@@ -728,12 +774,22 @@ impl Client {
         let deadline = self.deadline();
         loop {
             let now = self.inner.clock.steady_now();
-            let widget = self.inner.widget.get(now, || self.fetch_widget_ks(deadline)).await?;
+            let widget = self
+                .inner
+                .widget
+                .get(now, || self.fetch_widget_ks(deadline))
+                .await?;
             let mut form = rest.clone_plain();
             form.push_secret("ks", &widget.ks);
-            form.push_secret("tokenHash", &token_hash(&request.hash_type, &widget.ks, &request.token)?);
+            form.push_secret(
+                "tokenHash",
+                &token_hash(&request.hash_type, &widget.ks, &request.token)?,
+            );
             form.keep_out_of_errors(&request.token);
-            let result = self.call(Action::TokenStartSession, &form, deadline).await.result;
+            let result = self
+                .call(Action::TokenStartSession, &form, deadline)
+                .await
+                .result;
             match result {
                 Err(error) if widget.reused && is_invalid_ks(&error) => {
                     self.inner.widget.forget(&widget.ks).await;
@@ -768,10 +824,16 @@ impl Client {
         // No KS: a bad one would fail a request that needs none (transcript
         // session.startWidgetSession/garbage_ks_ignored).
         form.push("widgetId", format!("_{partner_id}"));
-        let answer: WidgetAnswer = self.call(Action::SessionStartWidget, &form, deadline).await.result?;
+        let answer: WidgetAnswer = self
+            .call(Action::SessionStartWidget, &form, deadline)
+            .await
+            .result?;
         answer.ks().ok_or_else(|| {
-            Error::new(ErrorKind::Decode, "the server's answer holds no widget session")
-                .with_request(Action::SessionStartWidget.name())
+            Error::new(
+                ErrorKind::Decode,
+                "the server's answer holds no widget session",
+            )
+            .with_request(Action::SessionStartWidget.name())
         })
     }
 
@@ -805,7 +867,10 @@ impl Client {
         if !inner.admin_privileges.is_empty() {
             form.push("privileges", inner.admin_privileges.as_str());
         }
-        let ks: Secret = self.call(Action::SessionStart, &form, deadline).await.result?;
+        let ks: Secret = self
+            .call(Action::SessionStart, &form, deadline)
+            .await
+            .result?;
         // The answer is the bare session; what it says of itself is read with the secret at hand.
         let info = Ks::open(&ks, std::slice::from_ref(secret)).map_or_else(
             |_| SessionInfo::default(),
@@ -876,7 +941,9 @@ impl Client {
     pub async fn end_session(&self, ks: &Secret) -> Result<()> {
         let mut form = Form::new();
         form.push_secret("ks", ks);
-        let outcome = self.call::<Void>(Action::SessionEnd, &form, self.deadline()).await;
+        let outcome = self
+            .call::<Void>(Action::SessionEnd, &form, self.deadline())
+            .await;
         match outcome.result {
             Ok(_) => Ok(()),
             Err(error) if outcome.answer_lost && is_logged_out(&error) => Ok(()),
@@ -923,7 +990,10 @@ impl Client {
     async fn admin_ks(&self, deadline: Duration) -> Result<AdminKs> {
         let inner = &self.inner;
         if let Some(ks) = &inner.ks {
-            return Ok(AdminKs { ks: ks.clone(), renew_at: None });
+            return Ok(AdminKs {
+                ks: ks.clone(),
+                renew_at: None,
+            });
         }
         let mut kept = inner.admin_ks.lock().await;
         let now = self.server_now();
@@ -972,7 +1042,12 @@ impl Client {
             };
             let (form, admin) = match prepared.await {
                 Ok(prepared) => prepared,
-                Err(error) => return Outcome { result: Err(error), answer_lost: false },
+                Err(error) => {
+                    return Outcome {
+                        result: Err(error),
+                        answer_lost: false,
+                    };
+                }
             };
             let outcome = self.call(action, &form, deadline).await;
             let expired = matches!(&outcome.result, Err(error)
@@ -1003,20 +1078,34 @@ impl Client {
                 Err(error) => error,
             };
             let left = deadline.saturating_sub(self.inner.clock.steady_now());
-            let Some(wait) = self.inner.retry.next(action, &error, attempts, left, chance()) else {
+            let Some(wait) = self
+                .inner
+                .retry
+                .next(action, &error, attempts, left, chance())
+            else {
                 break Err(error);
             };
             answer_lost |= error.kind() != ErrorKind::Connect;
-            log::debug!("{} attempt {attempts}: {error}; again in {wait:?}", action.name());
+            log::debug!(
+                "{} attempt {attempts}: {error}; again in {wait:?}",
+                action.name()
+            );
             if let Err(cancelled) = self.pause(wait).await {
                 break Err(cancelled);
             }
         };
-        let result = result.map_err(|error| error.with_request(action.name()).with_attempts(attempts));
+        let result =
+            result.map_err(|error| error.with_request(action.name()).with_attempts(attempts));
         if let Err(error) = &result {
-            log::debug!("{} failed after {attempts} attempts: {error}", action.name());
+            log::debug!(
+                "{} failed after {attempts} attempts: {error}",
+                action.name()
+            );
         }
-        Outcome { result, answer_lost }
+        Outcome {
+            result,
+            answer_lost,
+        }
     }
 
     /// Sends once. For an action that cannot be repeated, a failure that leaves open whether it was
@@ -1072,17 +1161,29 @@ impl Client {
 
     fn read<T: Answer>(&self, action: Action, form: &Form, answer: &TransportAnswer) -> Result<T> {
         let now = self.inner.clock.unix_now();
-        let date = answer.date.as_deref().and_then(|text| httpdate::parse_http_date(text).ok());
+        let date = answer
+            .date
+            .as_deref()
+            .and_then(|text| httpdate::parse_http_date(text).ok());
         if let Some(date) = date {
-            let server = date.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-            let difference = i64::try_from(server).unwrap_or_default() - i64::try_from(now.as_secs()).unwrap_or_default();
-            self.inner.clock_difference.store(difference, Ordering::Relaxed);
+            let server = date
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default()
+                .as_secs();
+            let difference = i64::try_from(server).unwrap_or_default()
+                - i64::try_from(now.as_secs()).unwrap_or_default();
+            self.inner
+                .clock_difference
+                .store(difference, Ordering::Relaxed);
         }
         let raw = RawAnswer {
             status: answer.status,
             content_type: answer.content_type.as_deref(),
             location: answer.location.as_deref(),
-            retry_after: retry_after(answer.retry_after.as_deref(), date.unwrap_or(UNIX_EPOCH + now)),
+            retry_after: retry_after(
+                answer.retry_after.as_deref(),
+                date.unwrap_or(UNIX_EPOCH + now),
+            ),
             body: &answer.body,
         };
         let scrubber = || {
@@ -1106,7 +1207,10 @@ impl Client {
     fn total_timeout_error(&self) -> Error {
         Error::new(
             ErrorKind::Timeout,
-            format!("the call took longer than {:?} in all", self.inner.total_timeout),
+            format!(
+                "the call took longer than {:?} in all",
+                self.inner.total_timeout
+            ),
         )
     }
 
@@ -1132,7 +1236,9 @@ impl Client {
 /// Failures after which nobody can tell whether the request was carried out.
 fn leaves_open(error: &Error) -> bool {
     match error.kind() {
-        ErrorKind::Interrupted | ErrorKind::Timeout | ErrorKind::Decode | ErrorKind::Cancelled => true,
+        ErrorKind::Interrupted | ErrorKind::Timeout | ErrorKind::Decode | ErrorKind::Cancelled => {
+            true
+        }
         // A 429 is a refusal; a 408 or 5xx may come from something before a server that is still at it.
         ErrorKind::Http => error
             .http_status()
@@ -1153,11 +1259,15 @@ pub(crate) fn cancelled_error() -> Error {
 }
 
 fn is_not_found(error: &Error) -> bool {
-    error.api().is_some_and(|api| api.meaning() == ApiCode::AppTokenIdNotFound)
+    error
+        .api()
+        .is_some_and(|api| api.meaning() == ApiCode::AppTokenIdNotFound)
 }
 
 fn is_invalid_ks(error: &Error) -> bool {
-    error.api().is_some_and(|api| api.meaning() == ApiCode::InvalidKs)
+    error
+        .api()
+        .is_some_and(|api| api.meaning() == ApiCode::InvalidKs)
 }
 
 fn is_logged_out(error: &Error) -> bool {
@@ -1179,11 +1289,18 @@ fn push_profile(form: &mut Form, profile: Option<&ResponseProfile>) {
 }
 
 /// A token must name itself, unless a profile left that out.
-fn named(token: Result<AppToken>, profile: Option<&ResponseProfile>, action: Action) -> Result<AppToken> {
+fn named(
+    token: Result<AppToken>,
+    profile: Option<&ResponseProfile>,
+    action: Action,
+) -> Result<AppToken> {
     let token = token?;
     if token.id.is_empty() && profile.is_none() {
-        return Err(Error::new(ErrorKind::Decode, "the server's answer is JSON, but not a token")
-            .with_request(action.name()));
+        return Err(Error::new(
+            ErrorKind::Decode,
+            "the server's answer is JSON, but not a token",
+        )
+        .with_request(action.name()));
     }
     Ok(token)
 }
@@ -1217,14 +1334,20 @@ fn may_be(listed: &AppToken, asked: &NewToken) -> bool {
         asked.is_none() || listed == asked
     }
     let seconds = |duration: Duration| i64::try_from(duration.as_secs()).ok();
-    listed.description.as_deref().unwrap_or_default() == asked.description.as_deref().unwrap_or_default()
+    listed.description.as_deref().unwrap_or_default()
+        == asked.description.as_deref().unwrap_or_default()
         && listed.session_privileges.as_deref().unwrap_or_default()
             == asked.session_privileges.as_deref().unwrap_or_default()
-        && same(listed.session_user_id.as_ref(), asked.session_user_id.as_ref())
+        && same(
+            listed.session_user_id.as_ref(),
+            asked.session_user_id.as_ref(),
+        )
         && same(listed.hash_type.as_ref(), asked.hash_type.as_ref())
         && same(listed.session_type.as_ref(), asked.session_type.as_ref())
         && same(listed.expiry.as_ref(), asked.expiry.as_ref())
-        && asked.session_duration.is_none_or(|duration| listed.session_duration == seconds(duration))
+        && asked
+            .session_duration
+            .is_none_or(|duration| listed.session_duration == seconds(duration))
 }
 
 /// A walk over all tokens: see [`Client::tokens`]. A stream, and by [`Tokens::next`] usable without.
@@ -1321,7 +1444,9 @@ impl Walk {
     async fn step(&mut self) -> Result<Vec<AppToken>> {
         if self.options.filter.order_by.is_some() {
             self.finished = true;
-            return Err(Error::config("orderBy: a walk over all tokens has its own order"));
+            return Err(Error::config(
+                "orderBy: a walk over all tokens has its own order",
+            ));
         }
         let mut options = ListOptions {
             response_profile: self.profile()?,
@@ -1329,7 +1454,8 @@ impl Walk {
         };
         let filter = &mut options.filter;
         filter.order_by = Some(TokenOrder::CreatedAtAscending);
-        filter.created_at_greater_than_or_equal = filter.created_at_greater_than_or_equal.max(self.second);
+        filter.created_at_greater_than_or_equal =
+            filter.created_at_greater_than_or_equal.max(self.second);
         // Applied below: the walk itself must see every token.
         filter.hash_type_equal = None;
         filter.session_type_equal = None;
@@ -1339,16 +1465,29 @@ impl Walk {
         let page = self.client.list_tokens(&options, pager).await?;
         let full = page.tokens.len() >= pager.page_size as usize;
 
-        let is_seen = |token: &AppToken| token.created_at == self.second && self.seen.contains(&token.id);
+        let is_seen =
+            |token: &AppToken| token.created_at == self.second && self.seen.contains(&token.id);
         if offset > 0 && !page.tokens.iter().any(is_seen) {
             self.skip = offset / 2;
             return Ok(Vec::new());
         }
-        let fresh: Vec<AppToken> = page.tokens.iter().filter(|token| !is_seen(token)).cloned().collect();
+        let fresh: Vec<AppToken> = page
+            .tokens
+            .iter()
+            .filter(|token| !is_seen(token))
+            .cloned()
+            .collect();
         let last_second = page.tokens.last().and_then(|token| token.created_at);
-        if let Some(token) = fresh.iter().find(|token| token.id.is_empty() || token.created_at.is_none()) {
+        if let Some(token) = fresh
+            .iter()
+            .find(|token| token.id.is_empty() || token.created_at.is_none())
+        {
             self.finished = true;
-            let what = if token.id.is_empty() { "id" } else { "createdAt" };
+            let what = if token.id.is_empty() {
+                "id"
+            } else {
+                "createdAt"
+            };
             return Err(Error::new(
                 ErrorKind::Decode,
                 format!("the server lists a token without {what}, by which the list is walked"),
@@ -1362,8 +1501,12 @@ impl Walk {
             self.second = last_second;
             self.seen.clear();
         }
-        let of_this_second = page.tokens.iter().filter(|token| token.created_at == self.second);
-        self.seen.extend(of_this_second.map(|token| token.id.clone()));
+        let of_this_second = page
+            .tokens
+            .iter()
+            .filter(|token| token.created_at == self.second);
+        self.seen
+            .extend(of_this_second.map(|token| token.id.clone()));
         self.skip = if moved_on {
             u32::try_from(self.seen.len()).unwrap_or(u32::MAX)
         } else {
@@ -1375,9 +1518,13 @@ impl Walk {
 
     /// The caller's response profile, with what the walk cannot do without.
     fn profile(&self) -> Result<Option<ResponseProfile>> {
-        let Some(profile) = &self.options.response_profile else { return Ok(None) };
+        let Some(profile) = &self.options.response_profile else {
+            return Ok(None);
+        };
         let mut profile = profile.clone();
-        let (ResponseProfile::Detached(fields) | ResponseProfile::Full { fields, .. }) = &mut profile else {
+        let (ResponseProfile::Detached(fields) | ResponseProfile::Full { fields, .. }) =
+            &mut profile
+        else {
             return Ok(Some(profile));
         };
         for needed in ["id", "createdAt"] {
@@ -1425,7 +1572,10 @@ mod tests {
             let pager = page_that_overlaps(skip);
             let offset = (pager.page_index - 1) * pager.page_size;
             assert!(offset < skip, "{skip}: {pager:?}");
-            assert!(offset + pager.page_size > skip, "{skip}: {pager:?} shows nothing new");
+            assert!(
+                offset + pager.page_size > skip,
+                "{skip}: {pager:?} shows nothing new"
+            );
             assert!(pager.page_size <= Pager::MAX_PAGE_SIZE && pager.page_size >= 100);
         }
     }

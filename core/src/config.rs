@@ -58,12 +58,17 @@ impl ServiceUrl {
                 }
             }
         };
-        let url = Url::parse(&full).map_err(|error| wrong(&format!("this is not a URL ({error})")))?;
+        let url =
+            Url::parse(&full).map_err(|error| wrong(&format!("this is not a URL ({error})")))?;
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(wrong("it holds a user name or a password, which it must not"));
+            return Err(wrong(
+                "it holds a user name or a password, which it must not",
+            ));
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(wrong("it holds a query or a fragment; give the address up to /api_v3"));
+            return Err(wrong(
+                "it holds a query or a fragment; give the address up to /api_v3",
+            ));
         }
         let host = url
             .host_str()
@@ -81,9 +86,20 @@ impl ServiceUrl {
             }
             other => return Err(wrong(&format!("{other} is neither https nor http"))),
         };
-        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-        let text = format!("{}://{host}{port}{}/api_v3", url.scheme(), base_path(url.path()));
-        Ok(Self { text, tls, loopback })
+        let port = url
+            .port()
+            .map(|port| format!(":{port}"))
+            .unwrap_or_default();
+        let text = format!(
+            "{}://{host}{port}{}/api_v3",
+            url.scheme(),
+            base_path(url.path())
+        );
+        Ok(Self {
+            text,
+            tls,
+            loopback,
+        })
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -101,21 +117,26 @@ impl ServiceUrl {
 
 /// The path before the API's own part of it.
 fn base_path(path: &str) -> String {
-    let mut kept = Vec::new();
+    let mut kept = String::new();
     for part in path.split('/').filter(|part| !part.is_empty()) {
         if ["api_v3", "service", "index.php"].contains(&part) {
             break;
         }
-        kept.push(part);
+        kept.push('/');
+        kept.push_str(part);
     }
-    kept.iter().map(|part| format!("/{part}")).collect()
+    kept
 }
 
 fn is_loopback(url: &Url) -> bool {
-    let Some(host) = url.host_str() else { return false };
+    let Some(host) = url.host_str() else {
+        return false;
+    };
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
-        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// The service URL in the form in which it is used.
@@ -199,6 +220,9 @@ pub struct Settings {
     pub warnings: Vec<String>,
 }
 
+/// Whether settings have something.
+type Has = fn(&Settings) -> bool;
+
 impl Settings {
     /// Nothing set yet.
     #[must_use]
@@ -236,7 +260,11 @@ impl Settings {
     /// # Errors
     /// As there.
     pub fn from_variables(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        let read = |name: &str| lookup(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let read = |name: &str| {
+            lookup(name)
+                .map(|text| text.trim().to_owned())
+                .filter(|text| !text.is_empty())
+        };
         let mut settings = Self::new(Source::Environment);
         if let Some(text) = read("KALTURA_PARTNER_ID") {
             settings.partner_id = Some(parse_partner_id("KALTURA_PARTNER_ID", &text)?);
@@ -275,11 +303,15 @@ impl Settings {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => zeroize::Zeroizing::new(text),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Error::config(format!("Configuration file '{shown}' not found."))
-                    .with_hint("copy config.template.json to config.json and fill it in"));
+                return Err(
+                    Error::config(format!("Configuration file '{shown}' not found."))
+                        .with_hint("copy config.template.json to config.json and fill it in"),
+                );
             }
             Err(error) => {
-                return Err(Error::config(format!("Configuration file '{shown}' cannot be read: {error}")));
+                return Err(Error::config(format!(
+                    "Configuration file '{shown}' cannot be read: {error}"
+                )));
             }
         };
         let file: ConfigFile = serde_json::from_str(&text).map_err(|error| {
@@ -289,11 +321,13 @@ impl Settings {
             } else {
                 "invalid JSON".to_owned()
             };
-            Error::config(format!("Configuration file '{shown}' contains {problem}.")).with_hint(format!(
-                "see line {}, column {}; config.template.json shows the form",
-                error.line(),
-                error.column()
-            ))
+            Error::config(format!("Configuration file '{shown}' contains {problem}.")).with_hint(
+                format!(
+                    "see line {}, column {}; config.template.json shows the form",
+                    error.line(),
+                    error.column()
+                ),
+            )
         })?;
         let key = |name: &str| format!("Configuration file '{shown}': {name}");
         let mut settings = Self::new(Source::ConfigFile(path.to_owned()));
@@ -317,11 +351,13 @@ impl Settings {
             settings.admin_secret = Some(Secret::new(secret.trim()));
         }
         settings.service_url = file.service_url.filter(|url| !url.trim().is_empty());
-        settings.user_id = file.user_id.or(file.script_user_id).filter(|id| !id.is_empty());
-        let expiry = file
-            .expiry
-            .map(|value| ("EXPIRY", value))
-            .or(file.admin_session_expiry.map(|value| ("ADMIN_SESSION_EXPIRY", value)));
+        settings.user_id = file
+            .user_id
+            .or(file.script_user_id)
+            .filter(|id| !id.is_empty());
+        let expiry = file.expiry.map(|value| ("EXPIRY", value)).or(file
+            .admin_session_expiry
+            .map(|value| ("ADMIN_SESSION_EXPIRY", value)));
         if let Some((name, value)) = expiry {
             settings.admin_session_duration = Some(parse_seconds(&key(name), &value.text())?);
         }
@@ -344,9 +380,11 @@ impl Settings {
     /// `Config` when something needed is missing, naming both sources when the other one has it.
     pub fn resolve(sources: &[Self], need: Need) -> Result<Self> {
         let Some(chosen) = sources.iter().find(|settings| settings.names_account()) else {
-            return Err(Error::config("no account is configured: the partner id is missing").with_hint(
-                "set KALTURA_PARTNER_ID and KALTURA_ADMIN_SECRET, or write a config.json",
-            ));
+            return Err(
+                Error::config("no account is configured: the partner id is missing").with_hint(
+                    "set KALTURA_PARTNER_ID and KALTURA_ADMIN_SECRET, or write a config.json",
+                ),
+            );
         };
         let mut resolved = chosen.clone();
         if resolved.partner_id.is_none()
@@ -354,9 +392,10 @@ impl Settings {
         {
             resolved.partner_id = Ks::describe(ks)?.partner_id;
         }
-        type Has = fn(&Settings) -> bool;
         let partner: (&str, Has) = ("the partner id", |s| s.partner_id.is_some());
-        let credential: (&str, Has) = ("the admin secret", |s| s.admin_secret.is_some() || s.ks.is_some());
+        let credential: (&str, Has) = ("the admin secret", |s| {
+            s.admin_secret.is_some() || s.ks.is_some()
+        });
         let all = [partner, credential];
         let needed = match need {
             Need::Exchange => &all[..1],
@@ -385,7 +424,9 @@ impl Settings {
             resolved.admin_session_duration = other.admin_session_duration;
         }
         if let Some(other) = first(|s| s.admin_privileges.is_some()) {
-            resolved.admin_privileges.clone_from(&other.admin_privileges);
+            resolved
+                .admin_privileges
+                .clone_from(&other.admin_privileges);
         }
         if let Some(other) = first(|s| s.app_token_id.is_some() || s.app_token.is_some()) {
             resolved.app_token_id.clone_from(&other.app_token_id);
@@ -444,7 +485,11 @@ pub(crate) fn parse_partner_id(named: &str, text: &str) -> Result<i64> {
         .ok()
         .filter(|id| *id > 0)
         // Not quoted: what stands there instead may be a secret that was pasted into the wrong place.
-        .ok_or_else(|| Error::config(format!("{named} is not a partner id, a whole number such as 123456")))
+        .ok_or_else(|| {
+            Error::config(format!(
+                "{named} is not a partner id, a whole number such as 123456"
+            ))
+        })
 }
 
 fn parse_seconds(named: &str, text: &str) -> Result<Duration> {
@@ -475,8 +520,15 @@ pub(crate) struct NetworkSettings {
 
 impl NetworkSettings {
     /// `SSL_CERT_FILE` and `SSL_CERT_DIR` are read where the system's certificates are loaded.
-    pub(crate) fn from_variables(url: &ServiceUrl, lookup: impl Fn(&str) -> Option<String>) -> Self {
-        let first = |names: &[&str]| names.iter().find_map(|name| lookup(name).filter(|text| !text.trim().is_empty()));
+    pub(crate) fn from_variables(
+        url: &ServiceUrl,
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Self {
+        let first = |names: &[&str]| {
+            names
+                .iter()
+                .find_map(|name| lookup(name).filter(|text| !text.trim().is_empty()))
+        };
         // HTTP_PROXY in capitals can be set by a request's Proxy header in CGI programs.
         let scheme: &[&str] = if url.is_tls() {
             &["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
@@ -498,6 +550,7 @@ impl NetworkSettings {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
     use std::collections::HashMap;
@@ -507,16 +560,46 @@ mod tests {
         for (written, expected) in [
             ("https://www.kaltura.com", "https://www.kaltura.com/api_v3"),
             ("https://www.kaltura.com/", "https://www.kaltura.com/api_v3"),
-            ("https://www.kaltura.com/api_v3", "https://www.kaltura.com/api_v3"),
-            ("https://www.kaltura.com/api_v3/", "https://www.kaltura.com/api_v3"),
-            ("https://www.kaltura.com/api_v3/service", "https://www.kaltura.com/api_v3"),
-            ("https://www.kaltura.com/api_v3/index.php", "https://www.kaltura.com/api_v3"),
-            ("https://www.kaltura.com/api_v3/api_v3", "https://www.kaltura.com/api_v3"),
-            ("  cdnapisec.kaltura.com\n", "https://cdnapisec.kaltura.com/api_v3"),
-            ("https://api.kaltura.nordu.net/", "https://api.kaltura.nordu.net/api_v3"),
-            ("https://video.example.com:8443/kaltura/api_v3/", "https://video.example.com:8443/kaltura/api_v3"),
-            ("HTTPS://Video.Example.com", "https://video.example.com/api_v3"),
-            ("http://127.0.0.1:8080/api_v3", "http://127.0.0.1:8080/api_v3"),
+            (
+                "https://www.kaltura.com/api_v3",
+                "https://www.kaltura.com/api_v3",
+            ),
+            (
+                "https://www.kaltura.com/api_v3/",
+                "https://www.kaltura.com/api_v3",
+            ),
+            (
+                "https://www.kaltura.com/api_v3/service",
+                "https://www.kaltura.com/api_v3",
+            ),
+            (
+                "https://www.kaltura.com/api_v3/index.php",
+                "https://www.kaltura.com/api_v3",
+            ),
+            (
+                "https://www.kaltura.com/api_v3/api_v3",
+                "https://www.kaltura.com/api_v3",
+            ),
+            (
+                "  cdnapisec.kaltura.com\n",
+                "https://cdnapisec.kaltura.com/api_v3",
+            ),
+            (
+                "https://api.kaltura.nordu.net/",
+                "https://api.kaltura.nordu.net/api_v3",
+            ),
+            (
+                "https://video.example.com:8443/kaltura/api_v3/",
+                "https://video.example.com:8443/kaltura/api_v3",
+            ),
+            (
+                "HTTPS://Video.Example.com",
+                "https://video.example.com/api_v3",
+            ),
+            (
+                "http://127.0.0.1:8080/api_v3",
+                "http://127.0.0.1:8080/api_v3",
+            ),
             ("127.0.0.1:8080", "http://127.0.0.1:8080/api_v3"),
             ("localhost:8080/x", "http://localhost:8080/x/api_v3"),
             ("http://[::1]:8080", "http://[::1]:8080/api_v3"),
@@ -527,7 +610,11 @@ mod tests {
             ("ca", "https://api.ca.kaltura.com/api_v3"),
             ("ap", "https://api.ap.kaltura.com/api_v3"),
         ] {
-            assert_eq!(normalize_service_url(written, false).unwrap(), expected, "{written}");
+            assert_eq!(
+                normalize_service_url(written, false).unwrap(),
+                expected,
+                "{written}"
+            );
         }
     }
 
@@ -555,7 +642,10 @@ mod tests {
     }
 
     fn environment(pairs: &[(&str, &str)]) -> Settings {
-        let variables: HashMap<_, _> = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let variables: HashMap<_, _> = pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
         Settings::from_variables(|name| variables.get(name).cloned()).unwrap()
     }
 
@@ -587,28 +677,37 @@ mod tests {
 
     #[test]
     fn a_number_that_is_none_is_named_and_not_quoted() {
-        let error = Settings::from_variables(|name| (name == "KALTURA_PARTNER_ID").then(|| "s3cret".into())).unwrap_err();
+        let error = Settings::from_variables(|name| {
+            (name == "KALTURA_PARTNER_ID").then(|| "s3cret".into())
+        })
+        .unwrap_err();
         assert!(error.message().contains("KALTURA_PARTNER_ID"), "{error}");
         assert!(!error.message().contains("s3cret"), "{error}");
     }
 
     #[test]
     fn an_account_is_taken_from_one_source_as_a_whole() {
-        let environment = environment(&[("KALTURA_PARTNER_ID", "1"), ("KALTURA_ADMIN_SECRET", "env")]);
+        let environment =
+            environment(&[("KALTURA_PARTNER_ID", "1"), ("KALTURA_ADMIN_SECRET", "env")]);
         let mut file = Settings::new(Source::ConfigFile("config.json".into()));
         file.partner_id = Some(2);
         file.admin_secret = Some(Secret::from("file"));
         file.service_url = Some("eu".into());
         file.user_id = Some("bob".into());
 
-        let resolved = Settings::resolve(&[environment.clone(), file.clone()], Need::Admin).unwrap();
+        let resolved =
+            Settings::resolve(&[environment.clone(), file.clone()], Need::Admin).unwrap();
         assert_eq!(resolved.partner_id, Some(1));
-        assert_eq!(resolved.service_url, None, "the other source's URL is not for this secret");
+        assert_eq!(
+            resolved.service_url, None,
+            "the other source's URL is not for this secret"
+        );
         assert_eq!(resolved.user_id.as_deref(), Some("bob"));
 
         let mut explicit = Settings::new(Source::Explicit);
         explicit.service_url = Some("https://evil.example".into());
-        let error = Settings::resolve(&[explicit.clone(), environment, file], Need::Admin).unwrap_err();
+        let error =
+            Settings::resolve(&[explicit.clone(), environment, file], Need::Admin).unwrap_err();
         assert!(error.message().contains("the environment"), "{error}");
         assert!(error.message().contains("the explicit options"), "{error}");
 
@@ -616,7 +715,10 @@ mod tests {
         explicit.partner_id = Some(3);
         assert!(Settings::resolve(&[explicit.clone()], Need::Exchange).is_ok());
         let error = Settings::resolve(&[explicit], Need::Admin).unwrap_err();
-        assert!(error.message().contains("the admin secret is missing"), "{error}");
+        assert!(
+            error.message().contains("the admin secret is missing"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -631,8 +733,15 @@ mod tests {
             _ => None,
         };
         let settings = NetworkSettings::from_variables(&https, variables);
-        assert_eq!(settings.proxy.unwrap().url.reveal(), "http://secure-proxy:3128");
+        assert_eq!(
+            settings.proxy.unwrap().url.reveal(),
+            "http://secure-proxy:3128"
+        );
         assert_eq!(settings.ca_file, Some(PathBuf::from("/ca.pem")));
-        assert!(NetworkSettings::from_variables(&http, variables).proxy.is_none());
+        assert!(
+            NetworkSettings::from_variables(&http, variables)
+                .proxy
+                .is_none()
+        );
     }
 }

@@ -503,7 +503,10 @@ mod tests {
         ApiError {
             code: "INVALID_KS".into(),
             message: String::new(),
-            args: vec![("KSID".into(), ksid.into()), ("ERR_CODE".into(), code.into())],
+            args: vec![
+                ("KSID".into(), ksid.into()),
+                ("ERR_CODE".into(), code.into()),
+            ],
         }
     }
 
@@ -523,7 +526,11 @@ mod tests {
             ("****", "-1", KsFailure::NotAccepted),
             ("****", "-2", KsFailure::NotAccepted),
         ] {
-            assert_eq!(invalid_ks(ksid, code).ks_failure(), Some(reason), "{ksid} {code}");
+            assert_eq!(
+                invalid_ks(ksid, code).ks_failure(),
+                Some(reason),
+                "{ksid} {code}"
+            );
             assert!(invalid_ks(ksid, code).hint().is_some());
         }
     }

@@ -215,8 +215,11 @@ impl Ks {
 
 fn random_bytes<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Error::config(format!("the operating system gave no random bytes: {error}")))?;
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Error::config(format!(
+            "the operating system gave no random bytes: {error}"
+        ))
+    })?;
     Ok(bytes)
 }
 
@@ -258,14 +261,16 @@ fn sign_v2(fields: &KsFields, secret: &Secret, random: &[u8; BLOCK]) -> Secret {
 fn field_text(fields: &KsFields) -> Zeroizing<String> {
     // PHP's trim().
     let trim = |text: &str| -> String {
-        text.trim_matches([' ', '\t', '\n', '\r', '\0', '\x0B']).to_owned()
+        text.trim_matches([' ', '\t', '\n', '\r', '\0', '\x0B'])
+            .to_owned()
     };
     let mut pairs: Vec<(String, Option<String>)> = Vec::new();
-    let mut set = |name: String, value: Option<String>| {
-        match pairs.iter_mut().find(|(known, _)| *known == name) {
-            Some(pair) => pair.1 = value,
-            None => pairs.push((name, value)),
-        }
+    let mut set = |name: String, value: Option<String>| match pairs
+        .iter_mut()
+        .find(|(known, _)| *known == name)
+    {
+        Some(pair) => pair.1 = value,
+        None => pairs.push((name, value)),
     };
     for item in fields.privileges.split(',').map(trim) {
         match item.as_str() {
@@ -281,7 +286,10 @@ fn field_text(fields: &KsFields) -> Zeroizing<String> {
     set("_e".into(), Some(fields.expiry.to_string()));
     set("_t".into(), Some(fields.session_type.value().to_string()));
     set("_u".into(), fields.user_id.clone());
-    set("_m".into(), fields.master_partner_id.map(|id| id.to_string()));
+    set(
+        "_m".into(),
+        fields.master_partner_id.map(|id| id.to_string()),
+    );
     set("_d".into(), fields.additional_data.clone());
     let mut text = Zeroizing::new(String::new());
     for (name, value) in &pairs {
@@ -308,7 +316,10 @@ fn push_urlencoded(text: &mut String, part: &str) {
 }
 
 fn sign_v1(fields: &KsFields, secret: &Secret, random: &str) -> Secret {
-    let master = fields.master_partner_id.map(|id| id.to_string()).unwrap_or_default();
+    let master = fields
+        .master_partner_id
+        .map(|id| id.to_string())
+        .unwrap_or_default();
     let info = format!(
         "{partner};{partner};{expiry};{kind};{random};{user};{privileges};{master};{data}",
         partner = fields.partner_id,
@@ -345,7 +356,10 @@ impl Raw {
         );
         let bytes = LENIENT.decode(text.as_bytes()).map_err(|_| not_a_ks())?;
         if let Some(rest) = bytes.strip_prefix(b"v2|") {
-            let bar = rest.iter().position(|byte| *byte == b'|').ok_or_else(not_a_ks)?;
+            let bar = rest
+                .iter()
+                .position(|byte| *byte == b'|')
+                .ok_or_else(not_a_ks)?;
             let partner_id = std::str::from_utf8(&rest[..bar]).map_err(|_| not_a_ks())?;
             return Ok(Self::V2 {
                 partner_id: partner_id.to_owned(),
@@ -395,7 +409,10 @@ fn open_v2(partner_id: &str, sealed: &[u8], secret: &Secret) -> Option<Result<Ks
     cbc::Decryptor::<Aes128>::new((&*key_of(secret)).into(), &ZERO_IV.into())
         .decrypt_padded::<NoPadding>(&mut opened)
         .ok()?;
-    let end = opened.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let end = opened
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |last| last + 1);
     let (hash, signed) = opened[..end].split_at_checked(HASH)?;
     if sha1(&[signed]) != hash {
         return None;
@@ -420,10 +437,12 @@ fn read_fields(partner_id: &str, random: &[u8], text: &[u8]) -> Result<KsInfo> {
     let mut names: Vec<(String, String)> = Vec::new();
     for (name, value) in form_urlencoded::parse(text) {
         match php_variable_name(&name) {
-            Some(name) if !name.is_empty() => match names.iter_mut().find(|(known, _)| *known == name) {
-                Some(pair) => pair.1 = value.into_owned(),
-                None => names.push((name, value.into_owned())),
-            },
+            Some(name) if !name.is_empty() => {
+                match names.iter_mut().find(|(known, _)| *known == name) {
+                    Some(pair) => pair.1 = value.into_owned(),
+                    None => names.push((name, value.into_owned())),
+                }
+            }
             Some(_) => {}
             // A KS's own field as a list is not readable; a privilege as a list stops the server.
             None if name.starts_with('_') => {}
@@ -462,6 +481,7 @@ fn php_variable_name(name: &str) -> Option<String> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
     use serde_json::Value;
@@ -515,15 +535,27 @@ mod tests {
         assert!(opened.verified, "{name}");
         assert_eq!(opened.partner_id, number("partner_id"), "{name}");
         assert_eq!(opened.expiry, number("valid_until"), "{name}");
-        assert_eq!(opened.session_type.map(SessionType::value), number("type"), "{name}");
+        assert_eq!(
+            opened.session_type.map(SessionType::value),
+            number("type"),
+            "{name}"
+        );
         assert_eq!(opened.user_id, text(&expected["user"]), "{name}");
         assert_eq!(
             opened.privileges.as_deref().unwrap_or_default(),
             text(&expected["privileges"]).unwrap_or_default(),
             "{name}"
         );
-        assert_eq!(opened.master_partner_id, number("master_partner_id"), "{name}");
-        assert_eq!(opened.additional_data, text(&expected["additional_data"]), "{name}");
+        assert_eq!(
+            opened.master_partner_id,
+            number("master_partner_id"),
+            "{name}"
+        );
+        assert_eq!(
+            opened.additional_data,
+            text(&expected["additional_data"]),
+            "{name}"
+        );
         assert_eq!(opened.random, text(&expected["rand"]), "{name}");
     }
 
@@ -540,10 +572,18 @@ mod tests {
             if name.starts_with("v2/") {
                 let fields = fields(input);
                 assert_eq!(field_text(&fields).as_str(), case["fields"], "{name}");
-                assert_eq!(sign_v2(&fields, &secret, &random(case)).reveal(), ks, "{name}");
+                assert_eq!(
+                    sign_v2(&fields, &secret, &random(case)).reveal(),
+                    ks,
+                    "{name}"
+                );
             } else {
                 let random = text(&input["rand"]).unwrap();
-                assert_eq!(sign_v1(&fields(input), &secret, &random).reveal(), ks, "{name}");
+                assert_eq!(
+                    sign_v1(&fields(input), &secret, &random).reveal(),
+                    ks,
+                    "{name}"
+                );
             }
             assert_reads_as(name, ks, secret.reveal(), &case["decoded"]);
         }
@@ -561,8 +601,17 @@ mod tests {
             fields.expiry = Ks::expiry_at(integer(&case["now"]), duration, &fields.privileges);
             let secret = Secret::from(case["input"]["adminSecret"].as_str().unwrap());
             assert_eq!(field_text(&fields).as_str(), case["fields"], "{name}");
-            assert_eq!(sign_v2(&fields, &secret, &random(case)).reveal(), case["ks"], "{name}");
-            assert_reads_as(name, case["ks"].as_str().unwrap(), secret.reveal(), &case["decoded"]);
+            assert_eq!(
+                sign_v2(&fields, &secret, &random(case)).reveal(),
+                case["ks"],
+                "{name}"
+            );
+            assert_reads_as(
+                name,
+                case["ks"].as_str().unwrap(),
+                secret.reveal(),
+                &case["decoded"],
+            );
         }
     }
 
@@ -589,7 +638,11 @@ mod tests {
             let name = case["name"].as_str().unwrap();
             let described = Ks::describe(&Secret::from(case["ks"].as_str().unwrap())).unwrap();
             assert!(!described.verified, "{name}");
-            assert_eq!(described.partner_id, Some(integer(&case["input"]["partnerId"])), "{name}");
+            assert_eq!(
+                described.partner_id,
+                Some(integer(&case["input"]["partnerId"])),
+                "{name}"
+            );
             let shows_fields = described.expiry.is_some() && described.privileges.is_some();
             assert_eq!(shows_fields, name.starts_with("v1/"), "{name}");
         }

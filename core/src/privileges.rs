@@ -191,7 +191,9 @@ impl Privileges {
     /// Whether no privilege is named.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.items.iter().all(|(name, values)| name.is_empty() && values.is_empty())
+        self.items
+            .iter()
+            .all(|(name, values)| name.is_empty() && values.is_empty())
     }
 
     /// What will not work as it reads, and why. Empty when nothing is amiss.
@@ -215,13 +217,14 @@ impl Privileges {
                 return false;
             };
             let any = |list: &[String]| list.iter().any(|value| value == "*");
-            values.iter().all(|value| granted.contains(value)) && (any(values) || !any(granted) || values.is_empty())
+            values.iter().all(|value| granted.contains(value))
+                && (any(values) || !any(granted) || values.is_empty())
         };
         requested
             .iter()
             .filter(|(name, values)| !(name.trim().is_empty() && values.is_empty()))
             // `*` in a KS v2 is spelled `all:*` and read back as `*`.
-            .filter(|(name, values)| !held(name, values) && !(*name == "all" && held("*", &[])))
+            .filter(|(name, values)| !(held(name, values) || *name == "all" && held("*", &[])))
             .map(|(name, values)| item_text(name, values))
             .collect()
     }
@@ -341,13 +344,17 @@ fn lint_item(name: &str, values: &[String], used: PrivilegeUse, lints: &mut Vec<
     };
     let plain = name.trim();
     if plain.is_empty() {
-        say("empty-name", "an empty privilege: a comma or a colon too many".into());
+        say(
+            "empty-name",
+            "an empty privilege: a comma or a colon too many".into(),
+        );
         return;
     }
     if plain != name || values.iter().any(|value| value.trim() != value.as_str()) {
         say(
             "spaces",
-            "spaces around a name or a value become part of it and then match nothing: remove them".into(),
+            "spaces around a name or a value become part of it and then match nothing: remove them"
+                .into(),
         );
     }
     if plain.starts_with('_') {
@@ -370,7 +377,9 @@ fn lint_item(name: &str, values: &[String], used: PrivilegeUse, lints: &mut Vec<
     if FLAGS.contains(&plain) && !values.is_empty() {
         say(
             "flag-with-value",
-            format!("{plain} only works bare; with a value the server stores it and ignores it: write {plain}"),
+            format!(
+                "{plain} only works bare; with a value the server stores it and ignores it: write {plain}"
+            ),
         );
     }
     match plain {
@@ -388,13 +397,11 @@ fn lint_item(name: &str, values: &[String], used: PrivilegeUse, lints: &mut Vec<
                 }
             }
         }
-        "urirestrict" => {
-            if value.split('|').any(|uri| uri.trim_end_matches('*').contains('*')) {
-                say(
-                    "urirestrict-inner-star",
-                    "* works only as the last character of a path; join several paths with |".into(),
-                );
-            }
+        "urirestrict" if value.split('|').any(|uri| uri.trim_end_matches('*').contains('*')) => {
+            say(
+                "urirestrict-inner-star",
+                "* works only as the last character of a path; join several paths with |".into(),
+            );
         }
         "actionslimit" if !value.parse::<u32>().is_ok_and(|limit| limit > 0) => {
             say("actionslimit-not-a-number", "the limit is a whole number of calls, 1 or more".into());
@@ -429,6 +436,7 @@ fn lint_item(name: &str, values: &[String], used: PrivilegeUse, lints: &mut Vec<
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
     use serde_json::Value;
@@ -446,7 +454,10 @@ mod tests {
                 let values = pair[1].as_array().unwrap();
                 (
                     pair[0].as_str().unwrap(),
-                    values.iter().map(|v| v.as_str().unwrap().to_owned()).collect::<Vec<_>>(),
+                    values
+                        .iter()
+                        .map(|v| v.as_str().unwrap().to_owned())
+                        .collect::<Vec<_>>(),
                 )
             })
             .collect()
@@ -495,9 +506,14 @@ mod tests {
         assert_eq!(cases.len(), 586);
         let mut dropped_somewhere = 0;
         for case in cases {
-            let Some(request) = case["requestPrivileges"].as_str() else { continue };
+            let Some(request) = case["requestPrivileges"].as_str() else {
+                continue;
+            };
             let requested = Privileges::parse(request);
-            let dropped = Privileges::dropped(&requested, &Privileges::parse(case["privileges"].as_str().unwrap()));
+            let dropped = Privileges::dropped(
+                &requested,
+                &Privileges::parse(case["privileges"].as_str().unwrap()),
+            );
             let merged = case["merged"].as_array().unwrap();
             let came_through = |name: &str, values: &[String]| {
                 merged.iter().any(|pair| {
@@ -539,11 +555,19 @@ mod tests {
             ("sview:*,", Token, "empty-name"),
             ("my priv:1", Token, "mangled-name"),
             ("actionslimit:ten", Token, "actionslimit-not-a-number"),
-            ("urirestrict:/api_v3/*/list", Token, "urirestrict-inner-star"),
+            (
+                "urirestrict:/api_v3/*/list",
+                Token,
+                "urirestrict-inner-star",
+            ),
             ("sessionid:GRP", Token, "sessionid-without-effect"),
             ("edit:*", StartSession, "reserved-at-start-session"),
         ] {
-            let rules: Vec<_> = Privileges::parse(text).lint(used).into_iter().map(|lint| lint.rule).collect();
+            let rules: Vec<_> = Privileges::parse(text)
+                .lint(used)
+                .into_iter()
+                .map(|lint| lint.rule)
+                .collect();
             assert_eq!(rules, [rule], "{text}");
         }
         for text in [
@@ -558,8 +582,18 @@ mod tests {
 
     #[test]
     fn the_builder_refuses_what_would_change_meaning() {
-        for (name, value) in [("", "x"), ("_t", "2"), ("a,b", "x"), ("a:b", "x"), ("edit", "1_a,list:*"), ("edit", "")] {
-            assert!(Privileges::new().with(name, value).is_err(), "{name}:{value}");
+        for (name, value) in [
+            ("", "x"),
+            ("_t", "2"),
+            ("a,b", "x"),
+            ("a:b", "x"),
+            ("edit", "1_a,list:*"),
+            ("edit", ""),
+        ] {
+            assert!(
+                Privileges::new().with(name, value).is_err(),
+                "{name}:{value}"
+            );
         }
     }
 

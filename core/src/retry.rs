@@ -80,7 +80,10 @@ impl RetryPolicy {
             return None;
         }
         let factor = 2_u32.saturating_pow(attempts.saturating_sub(1));
-        let wait = self.backoff.saturating_mul(factor).mul_f64(0.75 + chance / 2.0);
+        let wait = self
+            .backoff
+            .saturating_mul(factor)
+            .mul_f64(0.75 + chance / 2.0);
         let wait = wait.max(error.retry_after().unwrap_or_default());
         (wait < left).then_some(wait)
     }
@@ -163,11 +166,18 @@ mod tests {
             (Error::new(ErrorKind::Forked, ""), false, false),
         ];
         for kind in ErrorKind::ALL {
-            assert!(failures.iter().any(|(error, ..)| error.kind() == kind), "{kind:?}");
+            assert!(
+                failures.iter().any(|(error, ..)| error.kind() == kind),
+                "{kind:?}"
+            );
         }
         for (error, repeatable, add) in failures {
             for action in Action::ALL {
-                let expected = if action == Action::TokenAdd { add } else { repeatable };
+                let expected = if action == Action::TokenAdd {
+                    add
+                } else {
+                    repeatable
+                };
                 assert_eq!(may_repeat(action, &error), expected, "{action:?} {error:?}");
             }
         }
@@ -180,9 +190,15 @@ mod tests {
         let hour = Duration::from_secs(3600);
         let wait = |attempts, chance| policy.next(Action::TokenGet, &error, attempts, hour, chance);
         for (attempts, seconds) in [(1, 1.0), (2, 2.0), (3, 4.0)] {
-            assert_eq!(wait(attempts, 0.0), Some(Duration::from_secs_f64(seconds * 0.75)));
+            assert_eq!(
+                wait(attempts, 0.0),
+                Some(Duration::from_secs_f64(seconds * 0.75))
+            );
             assert_eq!(wait(attempts, 0.5), Some(Duration::from_secs_f64(seconds)));
-            assert_eq!(wait(attempts, 1.0), Some(Duration::from_secs_f64(seconds * 1.25)));
+            assert_eq!(
+                wait(attempts, 1.0),
+                Some(Duration::from_secs_f64(seconds * 1.25))
+            );
         }
         assert_eq!(wait(4, 0.5), None);
     }
@@ -206,7 +222,11 @@ mod tests {
             (Some("soon"), None),
             (None, None),
         ] {
-            assert_eq!(retry_after(value, now), seconds.map(Duration::from_secs), "{value:?}");
+            assert_eq!(
+                retry_after(value, now),
+                seconds.map(Duration::from_secs),
+                "{value:?}"
+            );
         }
     }
 

@@ -139,7 +139,8 @@ impl fmt::Debug for Scrubber {
 /// or echo it cut short.
 fn mask_ks_like(text: &str) -> String {
     const LONGER_THAN_ANY_DIGEST: usize = 60;
-    let is_ks_byte = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '+' | '/' | '=' | '%');
+    let is_ks_byte =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '+' | '/' | '=' | '%');
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find(is_ks_byte) {
@@ -176,7 +177,10 @@ mod tests {
                 format!("query?ks={encoded}&x=1"),
             ] {
                 let clean = scrubber.scrub(&echo);
-                assert!(!clean.contains(secret) && !clean.contains(&encoded), "{clean}");
+                assert!(
+                    !clean.contains(secret) && !clean.contains(&encoded),
+                    "{clean}"
+                );
                 assert!(clean.contains(MASK));
             }
         }

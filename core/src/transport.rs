@@ -28,7 +28,11 @@ pub trait Transport: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// [`TransportError`], which says whether any of the request may have left.
-    fn post(&self, url: &str, body: Bytes) -> BoxFuture<'_, Result<TransportAnswer, TransportError>>;
+    fn post(
+        &self,
+        url: &str,
+        body: Bytes,
+    ) -> BoxFuture<'_, Result<TransportAnswer, TransportError>>;
 }
 
 /// An answer, whatever its status.
@@ -144,17 +148,25 @@ impl HttpTransport {
     }
 
     async fn exchange(&self, url: &str, body: Bytes) -> Result<TransportAnswer, TransportError> {
-        let mut response = self.http.post(url).body(body).send().await.map_err(|error| {
-            let cause = root_cause(&error);
-            if error.is_connect() {
-                TransportError::NotSent(cause)
-            } else {
-                TransportError::Interrupted(cause)
-            }
-        })?;
+        let mut response = self
+            .http
+            .post(url)
+            .body(body)
+            .send()
+            .await
+            .map_err(|error| {
+                let cause = root_cause(&error);
+                if error.is_connect() {
+                    TransportError::NotSent(cause)
+                } else {
+                    TransportError::Interrupted(cause)
+                }
+            })?;
         let text = |name| {
             let value: Option<&HeaderValue> = response.headers().get(name);
-            value.and_then(|value| value.to_str().ok()).map(str::to_owned)
+            value
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
         };
         let mut answer = TransportAnswer {
             status: response.status().as_u16(),
@@ -191,7 +203,11 @@ impl HttpTransport {
 }
 
 impl Transport for HttpTransport {
-    fn post(&self, url: &str, body: Bytes) -> BoxFuture<'_, Result<TransportAnswer, TransportError>> {
+    fn post(
+        &self,
+        url: &str,
+        body: Bytes,
+    ) -> BoxFuture<'_, Result<TransportAnswer, TransportError>> {
         let url = url.to_owned();
         Box::pin(async move { self.exchange(&url, body).await })
     }
@@ -229,7 +245,7 @@ fn add_roots(roots: &mut rustls::RootCertStore, options: &TransportOptions) -> R
     if let Some(path) = &options.ca_file {
         let unusable = |why: String| Error::config(format!("CA file {}: {why}", path.display()));
         let certificates = CertificateDer::pem_file_iter(path)
-            .and_then(|certificates| certificates.collect::<std::result::Result<Vec<_>, _>>())
+            .and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>)
             .map_err(|error| unusable(error.to_string()))?;
         if certificates.is_empty() {
             return Err(unusable("there is no certificate in it".into()));

@@ -138,7 +138,8 @@ impl Form {
     }
 
     pub(crate) fn push_secret(&mut self, name: &'static str, value: &Secret) {
-        self.fields.push((name.into(), Value::Credential(value.clone())));
+        self.fields
+            .push((name.into(), Value::Credential(value.clone())));
     }
 
     pub(crate) fn keep_out_of_errors(&mut self, secret: &Secret) {
@@ -263,9 +264,9 @@ pub(crate) fn seconds(field: &str, duration: Duration) -> Result<String> {
              default"
         ))),
         (_, 1..) => Err(Error::config(format!("{field}: whole seconds only"))),
-        (seconds, 0) if seconds > i32::MAX as u64 => {
-            Err(Error::config(format!("{field}: {seconds} seconds are too many")))
-        }
+        (seconds, 0) if seconds > i32::MAX as u64 => Err(Error::config(format!(
+            "{field}: {seconds} seconds are too many"
+        ))),
         (seconds, 0) => Ok(seconds.to_string()),
     }
 }
@@ -327,26 +328,44 @@ pub(crate) fn push_new_token(form: &mut Form, token: &NewToken, now_unix: i64) -
         form.push("appToken[hashType]", hash_type_to_write(hash_type)?);
     }
     if let Some(session_type) = token.session_type {
-        form.push("appToken[sessionType]", session_type_to_write(session_type)?);
+        form.push(
+            "appToken[sessionType]",
+            session_type_to_write(session_type)?,
+        );
     }
     if let Some(duration) = token.session_duration {
-        form.push("appToken[sessionDuration]", seconds("sessionDuration", duration)?);
+        form.push(
+            "appToken[sessionDuration]",
+            seconds("sessionDuration", duration)?,
+        );
     }
     if let Some(privileges) = &token.session_privileges {
-        form.push("appToken[sessionPrivileges]", privileges_to_write(privileges)?);
+        form.push(
+            "appToken[sessionPrivileges]",
+            privileges_to_write(privileges)?,
+        );
     }
     form.push_some("appToken[sessionUserId]", token.session_user_id.as_deref());
     form.push_some("appToken[description]", token.description.as_deref());
     if let Some(expiry) = token.expiry {
-        form.push("appToken[expiry]", future_instant("expiry", expiry, now_unix)?);
+        form.push(
+            "appToken[expiry]",
+            future_instant("expiry", expiry, now_unix)?,
+        );
     }
     Ok(())
 }
 
 /// Writes the changed fields of a token; `now_unix` is the server's time.
-pub(crate) fn push_token_update(form: &mut Form, update: &TokenUpdate, now_unix: i64) -> Result<()> {
+pub(crate) fn push_token_update(
+    form: &mut Form,
+    update: &TokenUpdate,
+    now_unix: i64,
+) -> Result<()> {
     if update.is_empty() {
-        return Err(Error::config("the update changes nothing: name at least one field"));
+        return Err(Error::config(
+            "the update changes nothing: name at least one field",
+        ));
     }
     form.push("appToken[objectType]", "KalturaAppToken");
     let mut write = |name: &str, change: Change<String>| match change {
@@ -357,12 +376,30 @@ pub(crate) fn push_token_update(form: &mut Form, update: &TokenUpdate, now_unix:
         Change::Set(text) => form.push(format!("appToken[{name}]"), text),
     };
     write("hashType", update.hash_type.try_map(hash_type_to_write)?);
-    write("sessionType", update.session_type.try_map(|t| session_type_to_write(*t))?);
-    write("sessionDuration", update.session_duration.try_map(|d| seconds("sessionDuration", *d))?);
-    write("sessionPrivileges", update.session_privileges.try_map(|text| privileges_to_write(text))?);
+    write(
+        "sessionType",
+        update.session_type.try_map(|t| session_type_to_write(*t))?,
+    );
+    write(
+        "sessionDuration",
+        update
+            .session_duration
+            .try_map(|d| seconds("sessionDuration", *d))?,
+    );
+    write(
+        "sessionPrivileges",
+        update
+            .session_privileges
+            .try_map(|text| privileges_to_write(text))?,
+    );
     write("sessionUserId", update.session_user_id.clone());
     write("description", update.description.clone());
-    write("expiry", update.expiry.try_map(|t| future_instant("expiry", *t, now_unix))?);
+    write(
+        "expiry",
+        update
+            .expiry
+            .try_map(|t| future_instant("expiry", *t, now_unix))?,
+    );
     Ok(())
 }
 
@@ -381,7 +418,9 @@ pub(crate) fn push_filter(form: &mut Form, filter: &TokenFilter) -> Result<()> {
     // The server ignores a filter that is an empty string, and would list everything.
     let not_empty = |field: &str, text: &str| {
         if text.is_empty() {
-            Err(Error::config(format!("{field}: the server ignores an empty filter; leave it out")))
+            Err(Error::config(format!(
+                "{field}: the server ignores an empty filter; leave it out"
+            )))
         } else {
             Ok(text.to_owned())
         }
@@ -393,25 +432,49 @@ pub(crate) fn push_filter(form: &mut Form, filter: &TokenFilter) -> Result<()> {
         let ids: Vec<&str> = ids.iter().map(|id| id.trim()).collect();
         form.push("filter[idIn]", not_empty("idIn", &ids.join(","))?);
     }
-    form.push_some("filter[statusEqual]", filter.status_equal.map(|s| s.value().to_string()));
+    form.push_some(
+        "filter[statusEqual]",
+        filter.status_equal.map(|s| s.value().to_string()),
+    );
     if let Some(statuses) = &filter.status_in {
         let statuses: Vec<String> = statuses.iter().map(|s| s.value().to_string()).collect();
-        form.push("filter[statusIn]", not_empty("statusIn", &statuses.join(","))?);
+        form.push(
+            "filter[statusIn]",
+            not_empty("statusIn", &statuses.join(","))?,
+        );
     }
     for (name, bound) in [
-        ("createdAtGreaterThanOrEqual", filter.created_at_greater_than_or_equal),
-        ("createdAtLessThanOrEqual", filter.created_at_less_than_or_equal),
-        ("updatedAtGreaterThanOrEqual", filter.updated_at_greater_than_or_equal),
-        ("updatedAtLessThanOrEqual", filter.updated_at_less_than_or_equal),
+        (
+            "createdAtGreaterThanOrEqual",
+            filter.created_at_greater_than_or_equal,
+        ),
+        (
+            "createdAtLessThanOrEqual",
+            filter.created_at_less_than_or_equal,
+        ),
+        (
+            "updatedAtGreaterThanOrEqual",
+            filter.updated_at_greater_than_or_equal,
+        ),
+        (
+            "updatedAtLessThanOrEqual",
+            filter.updated_at_less_than_or_equal,
+        ),
     ] {
         if let Some(unix) = bound {
             form.push(format!("filter[{name}]"), instant(name, unix)?);
         }
     }
     if let Some(user_id) = &filter.session_user_id_equal {
-        form.push("filter[sessionUserIdEqual]", not_empty("sessionUserIdEqual", user_id)?);
+        form.push(
+            "filter[sessionUserIdEqual]",
+            not_empty("sessionUserIdEqual", user_id)?,
+        );
     }
-    form.push_some("filter[orderBy]", filter.order_by.map(crate::model::TokenOrder::as_str));
+    form.push_some(
+        "filter[orderBy]",
+        filter.order_by.map(crate::model::TokenOrder::as_str),
+    );
     Ok(())
 }
 
@@ -448,7 +511,10 @@ pub(crate) trait Answer: Sized {
 }
 
 /// Reads an answer: the value, the API's exception, or what else it is.
-pub(crate) fn decode<T: Answer>(answer: &RawAnswer<'_>, scrubber: impl FnOnce() -> Scrubber) -> Result<T> {
+pub(crate) fn decode<T: Answer>(
+    answer: &RawAnswer<'_>,
+    scrubber: impl FnOnce() -> Scrubber,
+) -> Result<T> {
     if answer.status != 200 {
         return Err(http_error(answer));
     }
@@ -466,12 +532,19 @@ fn http_error(answer: &RawAnswer<'_>) -> Error {
             .location
             .and_then(|location| location.split_once("://"))
             .map_or("another path", |(_, rest)| {
-                rest.split(['/', '?', '#']).next().unwrap_or(rest).rsplit('@').next().unwrap_or(rest)
+                rest.split(['/', '?', '#'])
+                    .next()
+                    .unwrap_or(rest)
+                    .rsplit('@')
+                    .next()
+                    .unwrap_or(rest)
             });
         message = format!("{message}, a redirect to {target}, which is not followed");
         return Error::new(ErrorKind::Http, message)
             .with_http_status(status)
-            .with_hint("a redirect would resend credentials: set the service URL that it points to");
+            .with_hint(
+                "a redirect would resend credentials: set the service URL that it points to",
+            );
     }
     let error = Error::new(ErrorKind::Http, message)
         .with_http_status(status)
@@ -483,7 +556,9 @@ fn http_error(answer: &RawAnswer<'_>) -> Error {
         ),
         404 | 405 => error.with_hint("there is no API at this address: check the service URL"),
         407 => error.with_hint("the proxy wants credentials: put them into the proxy's URL"),
-        408 | 429 | 500.. => error.with_hint("the server is overloaded or failing: try again later"),
+        408 | 429 | 500.. => {
+            error.with_hint("the server is overloaded or failing: try again later")
+        }
         _ => error,
     }
 }
@@ -506,7 +581,10 @@ fn describe_strange_body(answer: &RawAnswer<'_>) -> String {
     format!(
         "the server's answer is {what} ({} bytes{}); check the service URL and what stands between",
         answer.body.len(),
-        answer.content_type.map(|kind| format!(", {kind}")).unwrap_or_default()
+        answer
+            .content_type
+            .map(|kind| format!(", {kind}"))
+            .unwrap_or_default()
     )
 }
 
@@ -547,7 +625,9 @@ impl Exception {
 
 /// Errors are one line, and terminals do not get control characters from a server.
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 fn find_exception(body: &[u8]) -> Option<Exception> {
@@ -563,7 +643,9 @@ fn read_json<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
 
 /// Whole numbers come as numbers or as strings (`session.get` answers only strings); an empty string
 /// is null.
-fn lenient_int<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<i64>, D::Error> {
+fn lenient_int<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<i64>, D::Error> {
     struct Lenient;
     impl Visitor<'_> for Lenient {
         type Value = Option<i64>;
@@ -591,7 +673,9 @@ fn lenient_int<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Resul
 }
 
 /// Texts come as strings; ids and users also as numbers (`userId` of a widget session is 0).
-fn lenient_text<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<String>, D::Error> {
+fn lenient_text<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<String>, D::Error> {
     struct Lenient;
     impl Visitor<'_> for Lenient {
         type Value = Option<String>;

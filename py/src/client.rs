@@ -27,7 +27,7 @@ fn wait<T: Send>(
 ) -> PyResult<T> {
     let mut raised = None;
     let result = py.detach(|| {
-        let mut tick = || match Python::attach(|py| py.check_signals()) {
+        let mut tick = || match Python::attach(Python::check_signals) {
             Ok(()) => true,
             Err(signal) => {
                 raised = Some(signal);
@@ -51,8 +51,13 @@ fn wait<T: Send>(
 }
 
 /// The options that every constructor takes, by name.
-fn apply_options(mut builder: core::ClientBuilder, options: Option<&Bound<'_, PyDict>>) -> PyResult<core::ClientBuilder> {
-    let Some(options) = options else { return Ok(builder) };
+fn apply_options(
+    mut builder: core::ClientBuilder,
+    options: Option<&Bound<'_, PyDict>>,
+) -> PyResult<core::ClientBuilder> {
+    let Some(options) = options else {
+        return Ok(builder);
+    };
     for (name, value) in options {
         let name: String = name.extract()?;
         if value.is_none() {
@@ -93,7 +98,10 @@ fn unknown_argument(name: &str) -> PyErr {
 }
 
 /// The filter of a list, by the API's names in Python's spelling.
-fn apply_filters(filter: &mut core::TokenFilter, filters: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
+fn apply_filters(
+    filter: &mut core::TokenFilter,
+    filters: Option<&Bound<'_, PyDict>>,
+) -> PyResult<()> {
     for (name, value) in filters.into_iter().flatten() {
         let name: String = name.extract()?;
         if value.is_none() {
@@ -108,18 +116,26 @@ fn apply_filters(filter: &mut core::TokenFilter, filters: Option<&Bound<'_, PyDi
                 let statuses = value.extract::<Vec<i64>>()?;
                 filter.status_in = Some(statuses.into_iter().map(Into::into).collect());
             }
-            "created_at_greater_than_or_equal" => filter.created_at_greater_than_or_equal = instant()?,
+            "created_at_greater_than_or_equal" => {
+                filter.created_at_greater_than_or_equal = instant()?;
+            }
             "created_at_less_than_or_equal" => filter.created_at_less_than_or_equal = instant()?,
-            "updated_at_greater_than_or_equal" => filter.updated_at_greater_than_or_equal = instant()?,
+            "updated_at_greater_than_or_equal" => {
+                filter.updated_at_greater_than_or_equal = instant()?;
+            }
             "updated_at_less_than_or_equal" => filter.updated_at_less_than_or_equal = instant()?,
             "session_user_id_equal" => filter.session_user_id_equal = value.extract()?,
-            "hash_type_equal" => filter.hash_type_equal = Some(hash_type(&value.extract::<String>()?)),
+            "hash_type_equal" => {
+                filter.hash_type_equal = Some(hash_type(&value.extract::<String>()?));
+            }
             "session_type_equal" => {
                 filter.session_type_equal = Some(value.extract::<SessionTypeArg>()?.0);
             }
             "order_by" => {
                 let wanted: String = value.extract()?;
-                let order = core::TokenOrder::ALL.into_iter().find(|(_, name)| *name == wanted);
+                let order = core::TokenOrder::ALL
+                    .into_iter()
+                    .find(|(_, name)| *name == wanted);
                 let (order, _) = order.ok_or_else(|| {
                     PyValueError::new_err(format!(
                         "order_by: {wanted:?} is none of +createdAt, -createdAt, +updatedAt, -updatedAt"
@@ -176,7 +192,10 @@ impl Client {
     #[new]
     #[pyo3(signature = (partner_id=None, *, admin_secret=None, ks=None, service_url=None, user_id=None,
         admin_session_duration=None, admin_privileges=None, **options))]
-    #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python constructor")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "keyword arguments of a Python constructor"
+    )]
     fn new(
         py: Python<'_>,
         partner_id: Option<i64>,
@@ -219,18 +238,28 @@ impl Client {
         let settings = core::Settings::from_env()
             .and_then(|settings| core::Settings::resolve(&[settings], core::Need::Exchange))
             .or_raise(py)?;
-        Self::build(py, apply_options(core::Client::builder().settings(settings), options)?)
+        Self::build(
+            py,
+            apply_options(core::Client::builder().settings(settings), options)?,
+        )
     }
 
     /// A client for what a `config.json` says.
     #[staticmethod]
     #[pyo3(signature = (path=PathBuf::from("config.json"), **options), text_signature = "(path='config.json', **options)")]
     #[expect(clippy::needless_pass_by_value, reason = "Python hands the path over")]
-    fn from_config(py: Python<'_>, path: PathBuf, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+    fn from_config(
+        py: Python<'_>,
+        path: PathBuf,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
         let settings = core::Settings::from_config_file(&path)
             .and_then(|settings| core::Settings::resolve(&[settings], core::Need::Exchange))
             .or_raise(py)?;
-        Self::build(py, apply_options(core::Client::builder().settings(settings), options)?)
+        Self::build(
+            py,
+            apply_options(core::Client::builder().settings(settings), options)?,
+        )
     }
 
     fn __enter__(this: Py<Self>) -> Py<Self> {
@@ -269,7 +298,10 @@ impl Client {
         session_duration=None, session_privileges=None, session_user_id=None, expiry=None, response_profile=None),
         text_signature = "($self, *, description=None, hash_type='SHA256', session_type='USER', session_duration=None, \
         session_privileges=None, session_user_id=None, expiry=None, response_profile=None)")]
-    #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python method")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "keyword arguments of a Python method"
+    )]
     fn add_token(
         &self,
         py: Python<'_>,
@@ -301,8 +333,12 @@ impl Client {
             token = token.expiry(instant.0);
         }
         let profile = core_profile(response_profile);
-        self.call(py, async |client| client.add_token_with_profile(&token, profile.as_ref()).await)
-            .map(AppToken)
+        self.call(py, async |client| {
+            client
+                .add_token_with_profile(&token, profile.as_ref())
+                .await
+        })
+        .map(AppToken)
     }
 
     #[pyo3(signature = (id, *, response_profile=None))]
@@ -313,8 +349,10 @@ impl Client {
         response_profile: Option<&Bound<'_, ResponseProfile>>,
     ) -> PyResult<AppToken> {
         let profile = core_profile(response_profile);
-        self.call(py, async |client| client.get_token_with_profile(id, profile.as_ref()).await)
-            .map(AppToken)
+        self.call(py, async |client| {
+            client.get_token_with_profile(id, profile.as_ref()).await
+        })
+        .map(AppToken)
     }
 
     #[pyo3(signature = (*, page_size=500, page_index=1, with_secrets=false, response_profile=None, **filters))]
@@ -328,7 +366,10 @@ impl Client {
         filters: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<TokenPage> {
         let options = list_options(with_secrets, response_profile, filters)?;
-        let pager = core::Pager { page_size, page_index };
+        let pager = core::Pager {
+            page_size,
+            page_index,
+        };
         let page = self.call(py, async |client| client.list_tokens(&options, pager).await)?;
         TokenPage::new(py, page)
     }
@@ -350,7 +391,10 @@ impl Client {
         session_privileges=None, session_user_id=None, expiry=None, clear=Vec::new(), response_profile=None),
         text_signature = "($self, id, *, description=None, hash_type=None, session_type=None, session_duration=None, \
         session_privileges=None, session_user_id=None, expiry=None, clear=(), response_profile=None)")]
-    #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python method")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "keyword arguments of a Python method"
+    )]
     fn update_token(
         &self,
         py: Python<'_>,
@@ -388,15 +432,23 @@ impl Client {
             update = update.expiry(instant.0);
         }
         for name in clear {
-            let field = core::TokenField::ALL.into_iter().find(|(_, known)| *known == name);
+            let field = core::TokenField::ALL
+                .into_iter()
+                .find(|(_, known)| *known == name);
             let (field, _) = field.ok_or_else(|| {
-                PyValueError::new_err(format!("clear: {name:?} is not a field that can be cleared"))
+                PyValueError::new_err(format!(
+                    "clear: {name:?} is not a field that can be cleared"
+                ))
             })?;
             update = update.clear(field);
         }
         let profile = core_profile(response_profile);
-        self.call(py, async |client| client.update_token_with_profile(id, &update, profile.as_ref()).await)
-            .map(AppToken)
+        self.call(py, async |client| {
+            client
+                .update_token_with_profile(id, &update, profile.as_ref())
+                .await
+        })
+        .map(AppToken)
     }
 
     fn delete_token(&self, py: Python<'_>, id: &str) -> PyResult<()> {
@@ -404,7 +456,10 @@ impl Client {
     }
 
     #[pyo3(signature = (id, token, *, hash_type="SHA256", user_id=None, session_type=None, expiry=None, privileges=None))]
-    #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python method")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "keyword arguments of a Python method"
+    )]
     fn start_session(
         &self,
         py: Python<'_>,
@@ -416,7 +471,8 @@ impl Client {
         expiry: Option<DurationArg>,
         privileges: Option<String>,
     ) -> PyResult<Session> {
-        let mut request = core::SessionRequest::new(id, token.0).hash_type(self::hash_type(hash_type));
+        let mut request =
+            core::SessionRequest::new(id, token.0).hash_type(self::hash_type(hash_type));
         if let Some(text) = user_id {
             request = request.user_id(text);
         }
@@ -450,7 +506,9 @@ impl Client {
             2 => core::KsVersion::V2,
             _ => return Err(PyValueError::new_err("version is neither 1 nor 2")),
         };
-        let signed = self.open()?.with_client(|client| client.sign_admin_session(version));
+        let signed = self
+            .open()?
+            .with_client(|client| client.sign_admin_session(version));
         signed.and_then(|session| session).or_raise(py).map(Session)
     }
 
@@ -461,7 +519,10 @@ impl Client {
             .map(SessionInfo)
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "Python hands the session over")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "Python hands the session over"
+    )]
     fn end_session(&self, py: Python<'_>, ks: SecretArg) -> PyResult<()> {
         self.call(py, async |client| client.end_session(&ks.0).await)
     }
@@ -472,7 +533,10 @@ impl Client {
         };
         let partner_id = client.partner_id().or_raise(py)?;
         let partner_id = partner_id.map_or_else(|| "None".to_owned(), |id| id.to_string());
-        Ok(format!("Client(partner_id={partner_id}, service_url='{}')", client.service_url().or_raise(py)?))
+        Ok(format!(
+            "Client(partner_id={partner_id}, service_url='{}')",
+            client.service_url().or_raise(py)?
+        ))
     }
 
     #[expect(clippy::unused_self, reason = "Python calls it on an instance")]

@@ -78,7 +78,10 @@ impl<'a, 'py> FromPyObject<'a, 'py> for InstantArg {
             ));
         }
         let seconds: f64 = value.call_method0("timestamp")?.extract()?;
-        #[expect(clippy::cast_possible_truncation, reason = "a datetime ends in the year 9999")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a datetime ends in the year 9999"
+        )]
         Ok(Self(seconds.floor() as i64))
     }
 }
@@ -96,7 +99,11 @@ impl<'a, 'py> FromPyObject<'a, 'py> for SessionTypeArg {
                 .into_iter()
                 .find(|known| known.to_string().eq_ignore_ascii_case(&text))
                 .map(Self)
-                .ok_or_else(|| PyValueError::new_err(format!("session type {text:?} is neither USER nor ADMIN")));
+                .ok_or_else(|| {
+                    PyValueError::new_err(format!(
+                        "session type {text:?} is neither USER nor ADMIN"
+                    ))
+                });
         }
         value.extract::<i64>().map(|number| Self(number.into()))
     }

@@ -13,8 +13,16 @@ use crate::model::Secret;
 /// The hash of a session followed by a token's value, as lower-case hex.
 #[pyfunction]
 #[pyo3(signature = (ks, token, hash_type="SHA256"))]
-#[expect(clippy::needless_pass_by_value, reason = "Python hands the arguments over")]
-pub(crate) fn token_hash(py: Python<'_>, ks: SecretArg, token: SecretArg, hash_type: &str) -> PyResult<String> {
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "Python hands the arguments over"
+)]
+pub(crate) fn token_hash(
+    py: Python<'_>,
+    ks: SecretArg,
+    token: SecretArg,
+    hash_type: &str,
+) -> PyResult<String> {
     let hash = core::token_hash(&self::hash_type(hash_type), &ks.0, &token.0).or_raise(py)?;
     Ok(hash.reveal().to_owned())
 }
@@ -100,7 +108,11 @@ pub(crate) enum Expiry {
 #[pyfunction]
 #[pyo3(signature = (secret, *, partner_id, expiry, session_type=None, user_id=None, privileges="",
     master_partner_id=None, additional_data=None, version=2))]
-#[expect(clippy::too_many_arguments, clippy::needless_pass_by_value, reason = "keyword arguments of a Python function")]
+#[expect(
+    clippy::too_many_arguments,
+    clippy::needless_pass_by_value,
+    reason = "keyword arguments of a Python function"
+)]
 pub(crate) fn sign_ks(
     py: Python<'_>,
     secret: SecretArg,
@@ -113,12 +125,17 @@ pub(crate) fn sign_ks(
     additional_data: Option<String>,
     version: u8,
 ) -> PyResult<Secret> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
     let expiry = match expiry {
         Expiry::At(instant) => instant.0,
-        Expiry::In(duration) => {
-            core::Ks::expiry_at(i64::try_from(now).unwrap_or(i64::MAX), duration.0, privileges)
-        }
+        Expiry::In(duration) => core::Ks::expiry_at(
+            i64::try_from(now).unwrap_or(i64::MAX),
+            duration.0,
+            privileges,
+        ),
     };
     let fields = core::KsFields {
         partner_id,
@@ -134,13 +151,18 @@ pub(crate) fn sign_ks(
         2 => core::KsVersion::V2,
         _ => return Err(PyValueError::new_err("version is neither 1 nor 2")),
     };
-    core::Ks::sign(&fields, &secret.0, version).or_raise(py).map(Secret)
+    core::Ks::sign(&fields, &secret.0, version)
+        .or_raise(py)
+        .map(Secret)
 }
 
 /// Opens and verifies a session with the secrets that may have signed it.
 #[pyfunction]
 #[pyo3(signature = (ks, *secrets))]
-#[expect(clippy::needless_pass_by_value, reason = "Python hands the arguments over")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "Python hands the arguments over"
+)]
 pub(crate) fn open_ks(py: Python<'_>, ks: SecretArg, secrets: Vec<SecretArg>) -> PyResult<KsInfo> {
     let secrets: Vec<_> = secrets.into_iter().map(|secret| secret.0).collect();
     core::Ks::open(&ks.0, &secrets).or_raise(py).map(KsInfo)
@@ -148,7 +170,10 @@ pub(crate) fn open_ks(py: Python<'_>, ks: SecretArg, secrets: Vec<SecretArg>) ->
 
 /// Reads what a session shows to anybody.
 #[pyfunction]
-#[expect(clippy::needless_pass_by_value, reason = "Python hands the arguments over")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "Python hands the arguments over"
+)]
 pub(crate) fn describe_ks(py: Python<'_>, ks: SecretArg) -> PyResult<KsInfo> {
     core::Ks::describe(&ks.0).or_raise(py).map(KsInfo)
 }
@@ -165,7 +190,10 @@ pub(crate) struct PrivilegeLint {
 #[pymethods]
 impl PrivilegeLint {
     fn __repr__(&self) -> String {
-        format!("PrivilegeLint({}, {:?}: {})", self.rule, self.privilege, self.message)
+        format!(
+            "PrivilegeLint({}, {:?}: {})",
+            self.rule, self.privilege, self.message
+        )
     }
 }
 
@@ -176,7 +204,11 @@ pub(crate) fn lint_privileges(text: &str, r#use: &str) -> PyResult<Vec<Privilege
     let used = match r#use {
         "token" => core::PrivilegeUse::Token,
         "start_session" => core::PrivilegeUse::StartSession,
-        _ => return Err(PyValueError::new_err("use is neither 'token' nor 'start_session'")),
+        _ => {
+            return Err(PyValueError::new_err(
+                "use is neither 'token' nor 'start_session'",
+            ));
+        }
     };
     let lints = core::Privileges::parse(text).lint(used);
     Ok(lints
@@ -198,6 +230,10 @@ pub(crate) fn dropped_privileges(requested: &str, granted: &str) -> Vec<String> 
 /// The service URL in the form in which it is used.
 #[pyfunction]
 #[pyo3(signature = (url, allow_http=false))]
-pub(crate) fn normalize_service_url(py: Python<'_>, url: &str, allow_http: bool) -> PyResult<String> {
+pub(crate) fn normalize_service_url(
+    py: Python<'_>,
+    url: &str,
+    allow_http: bool,
+) -> PyResult<String> {
     core::normalize_service_url(url, allow_http).or_raise(py)
 }

@@ -186,7 +186,10 @@ pub(crate) struct TokenPage {
 impl TokenPage {
     pub(crate) fn new(py: Python<'_>, page: core::TokenPage) -> PyResult<Self> {
         let total_count = page.total_count;
-        let tokens = page.tokens.into_iter().map(|token| Py::new(py, AppToken(token)));
+        let tokens = page
+            .tokens
+            .into_iter()
+            .map(|token| Py::new(py, AppToken(token)));
         let tokens = tokens.collect::<PyResult<Vec<_>>>()?;
         Ok(Self {
             tokens: PyTuple::new(py, tokens)?.unbind(),
@@ -206,9 +209,12 @@ impl TokenPage {
         self.total_count
     }
 
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+    fn __repr__(&self, py: Python<'_>) -> String {
         let shown = self.tokens.bind(py).len();
-        Ok(format!("TokenPage({shown} tokens, total_count={})", self.total_count))
+        format!(
+            "TokenPage({shown} tokens, total_count={})",
+            self.total_count
+        )
     }
 }
 
@@ -331,14 +337,18 @@ impl ResponseProfile {
     #[staticmethod]
     #[pyo3(signature = (*fields))]
     fn include(fields: Vec<String>) -> Self {
-        Self(core::ResponseProfile::Detached(core::ProfileFields::Include(fields)))
+        Self(core::ResponseProfile::Detached(
+            core::ProfileFields::Include(fields),
+        ))
     }
 
     /// All but these fields, by the API's names.
     #[staticmethod]
     #[pyo3(signature = (*fields))]
     fn exclude(fields: Vec<String>) -> Self {
-        Self(core::ResponseProfile::Detached(core::ProfileFields::Exclude(fields)))
+        Self(core::ResponseProfile::Detached(
+            core::ProfileFields::Exclude(fields),
+        ))
     }
 
     /// A profile stored on the server, by its id or its system name.
@@ -366,7 +376,11 @@ impl ResponseProfile {
             (None, Some(fields)) => core::ProfileFields::Exclude(fields),
             _ => return Err(PyValueError::new_err("give either include or exclude")),
         };
-        Ok(Self(core::ResponseProfile::Full { name, system_name, fields }))
+        Ok(Self(core::ResponseProfile::Full {
+            name,
+            system_name,
+            fields,
+        }))
     }
 
     fn __repr__(&self) -> String {

@@ -24,11 +24,17 @@ impl Sandbox {
     #[new]
     #[pyo3(signature = (*, host="127.0.0.1", port=0, accounts=None, control=true))]
     fn new(host: &str, port: u16, accounts: Option<PathBuf>, control: bool) -> PyResult<Self> {
-        let mut builder = sandbox::Sandbox::builder().host(host).port(port).control(control);
+        let mut builder = sandbox::Sandbox::builder()
+            .host(host)
+            .port(port)
+            .control(control);
         if let Some(path) = accounts {
-            builder = builder.accounts(sandbox::Accounts::from_file(&path).map_err(PyValueError::new_err)?);
+            builder = builder
+                .accounts(sandbox::Accounts::from_file(&path).map_err(PyValueError::new_err)?);
         }
-        let running = builder.start().map_err(|error| PyOSError::new_err(error.to_string()))?;
+        let running = builder
+            .start()
+            .map_err(|error| PyOSError::new_err(error.to_string()))?;
         Ok(Self(ArcSwapOption::from_pointee(running)))
     }
 

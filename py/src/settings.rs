@@ -20,7 +20,10 @@ impl Settings {
     #[new]
     #[pyo3(signature = (*, partner_id=None, admin_secret=None, ks=None, service_url=None, user_id=None,
         admin_session_duration=None, admin_privileges=None, app_token_id=None, app_token=None))]
-    #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python constructor")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "keyword arguments of a Python constructor"
+    )]
     fn new(
         partner_id: Option<i64>,
         admin_secret: Option<SecretArg>,
@@ -53,8 +56,14 @@ impl Settings {
 
     /// What a `config.json` says.
     #[staticmethod]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "Python hands the path over"
+    )]
     fn from_config_file(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        core::Settings::from_config_file(&path).or_raise(py).map(Self)
+        core::Settings::from_config_file(&path)
+            .or_raise(py)
+            .map(Self)
     }
 
     /// Joins sources; the first that names an account wins as a whole.
@@ -64,10 +73,19 @@ impl Settings {
         let need = match need {
             "exchange" => core::Need::Exchange,
             "admin" => core::Need::Admin,
-            _ => return Err(PyValueError::new_err("need is neither 'exchange' nor 'admin'")),
+            _ => {
+                return Err(PyValueError::new_err(
+                    "need is neither 'exchange' nor 'admin'",
+                ));
+            }
         };
-        let sources: Vec<_> = sources.iter().map(|source| source.get().0.clone()).collect();
-        core::Settings::resolve(&sources, need).or_raise(py).map(Self)
+        let sources: Vec<_> = sources
+            .iter()
+            .map(|source| source.get().0.clone())
+            .collect();
+        core::Settings::resolve(&sources, need)
+            .or_raise(py)
+            .map(Self)
     }
 
     #[getter]

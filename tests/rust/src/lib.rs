@@ -1,5 +1,6 @@
 //! What the end-to-end tests share: clients for a sandbox, a tap on the wire, and secrets to look for.
 
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,13 +47,25 @@ pub fn integrator(sandbox: &Sandbox) -> Client {
     builder(sandbox).build().expect("a client")
 }
 
+/// The sandbox's time in whole unix seconds.
+#[must_use]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "no test lives in so far a future"
+)]
+pub fn now(sandbox: &Sandbox) -> i64 {
+    sandbox.now() as i64
+}
+
 /// How many requests for `service.action` have arrived.
 #[must_use]
 pub fn arrived(sandbox: &Sandbox, name: &str) -> usize {
     sandbox
         .requests()
         .iter()
-        .filter(|request| format!("{}.{}", request.service, request.action).eq_ignore_ascii_case(name))
+        .filter(|request| {
+            format!("{}.{}", request.service, request.action).eq_ignore_ascii_case(name)
+        })
         .count()
 }
 
@@ -77,10 +90,18 @@ impl Tap {
         let kept = Arc::clone(&seen);
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                let Ok(server) = TcpStream::connect(("127.0.0.1", target)) else { return };
+                let Ok(server) = TcpStream::connect(("127.0.0.1", target)) else {
+                    return;
+                };
                 for sent in [true, false] {
-                    let (Ok(client), Ok(server)) = (client.try_clone(), server.try_clone()) else { return };
-                    let (mut from, mut to) = if sent { (client, server) } else { (server, client) };
+                    let (Ok(client), Ok(server)) = (client.try_clone(), server.try_clone()) else {
+                        return;
+                    };
+                    let (mut from, mut to) = if sent {
+                        (client, server)
+                    } else {
+                        (server, client)
+                    };
                     let kept = Arc::clone(&kept);
                     std::thread::spawn(move || {
                         let mut buffer = [0; 16 << 10];
@@ -131,6 +152,7 @@ impl LogKeeper {
     ///
     /// # Panics
     /// When another logger is installed.
+    #[must_use]
     pub fn install() -> &'static Self {
         let keeper: &'static Self = Box::leak(Box::default());
         log::set_logger(keeper).expect("the only logger");
@@ -141,7 +163,10 @@ impl LogKeeper {
     /// Everything so far.
     #[must_use]
     pub fn text(&self) -> String {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -152,7 +177,7 @@ impl log::Log for LogKeeper {
 
     fn log(&self, record: &log::Record<'_>) {
         let mut text = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        text.push_str(&format!("{} {}\n", record.target(), record.args()));
+        let _ = writeln!(text, "{} {}", record.target(), record.args());
     }
 
     fn flush(&self) {}

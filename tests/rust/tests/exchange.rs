@@ -1,15 +1,17 @@
 //! Exchanging tokens for sessions, and the sessions that manage tokens.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use kaltura_app_token::{
-    AdminSession, ApiCode, AppToken, BoxFuture, Client, ErrorKind, HashType, Ks, KsFailure, KsVersion,
-    ListOptions, NewToken, Pager, Secret, SessionRequest, SessionType, Transport, TransportAnswer,
-    TransportError,
+    AdminSession, ApiCode, AppToken, BoxFuture, Client, ErrorKind, HashType, Ks, KsFailure,
+    KsVersion, ListOptions, NewToken, Pager, Secret, SessionRequest, SessionType, Transport,
+    TransportAnswer, TransportError,
 };
-use kaltura_e2e::{admin, arrived, builder, integrator, sandbox};
+use kaltura_e2e::{admin, arrived, builder, integrator, now, sandbox};
 use kaltura_sandbox::{Fault, FaultKind};
 
 fn request(token: &AppToken) -> SessionRequest {
@@ -23,11 +25,20 @@ async fn every_hash_type_exchanges_and_another_one_says_what_is_wrong() {
     for hash_type in HashType::KNOWN {
         let new = NewToken::new().hash_type(hash_type.clone());
         let token = admin(&sandbox).add_token(&new).await.unwrap();
-        let session = integrator.start_session(&request(&token).hash_type(hash_type.clone())).await.unwrap();
+        let session = integrator
+            .start_session(&request(&token).hash_type(hash_type.clone()))
+            .await
+            .unwrap();
         assert!(!session.ks.is_empty());
 
-        let other = HashType::KNOWN.into_iter().find(|known| *known != hash_type).unwrap();
-        let error = integrator.start_session(&request(&token).hash_type(other)).await.unwrap_err();
+        let other = HashType::KNOWN
+            .into_iter()
+            .find(|known| *known != hash_type)
+            .unwrap();
+        let error = integrator
+            .start_session(&request(&token).hash_type(other))
+            .await
+            .unwrap_err();
         assert_eq!(error.api().unwrap().meaning(), ApiCode::InvalidAppTokenHash);
         assert!(error.hint().unwrap().contains("hash type"), "{error:?}");
     }
@@ -36,7 +47,9 @@ async fn every_hash_type_exchanges_and_another_one_says_what_is_wrong() {
 #[tokio::test]
 async fn a_session_says_what_was_granted_and_what_was_dropped() {
     let sandbox = sandbox();
-    let new = NewToken::new().session_privileges("sview:*,list:*").session_duration(Duration::from_secs(3600));
+    let new = NewToken::new()
+        .session_privileges("sview:*,list:*")
+        .session_duration(Duration::from_secs(3600));
     let token = admin(&sandbox).add_token(&new).await.unwrap();
     let session = integrator(&sandbox)
         .start_session(
@@ -50,13 +63,19 @@ async fn a_session_says_what_was_granted_and_what_was_dropped() {
     assert_eq!(session.user_id.as_deref(), Some("alice"));
     assert_eq!(session.session_type, Some(SessionType::User));
     assert_eq!(session.partner_id, Some(sandbox.partner_id()));
-    let left = session.expiry.unwrap() - sandbox.now() as i64;
+    let left = session.expiry.unwrap() - now(&sandbox);
     assert!((598..=600).contains(&left), "{left}");
     assert_eq!(session.dropped_privileges, ["edit:*"]);
     let granted = session.privileges.unwrap();
-    assert!(granted.contains("foo:bar") && granted.contains("sview:1_abc"), "{granted}");
+    assert!(
+        granted.contains("foo:bar") && granted.contains("sview:1_abc"),
+        "{granted}"
+    );
 
-    let info = admin(&sandbox).session_info(Some(&session.ks)).await.unwrap();
+    let info = admin(&sandbox)
+        .session_info(Some(&session.ks))
+        .await
+        .unwrap();
     assert_eq!(info.user_id, session.user_id);
     assert_eq!(info.expiry, session.expiry);
     assert_eq!(info.privileges, Some(granted));
@@ -97,15 +116,28 @@ async fn a_widget_session_that_is_no_longer_accepted_is_renewed_once() {
 async fn a_server_that_refuses_every_widget_session_is_not_asked_for_ever() {
     let sandbox = sandbox();
     let token = admin(&sandbox).add_token(&NewToken::new()).await.unwrap();
-    let refuse = FaultKind::Exception { code: "INVALID_KS".into(), message: "Invalid KS".into() };
+    let refuse = FaultKind::Exception {
+        code: "INVALID_KS".into(),
+        message: "Invalid KS".into(),
+    };
     sandbox.add_fault(Fault::new("appToken.startSession", refuse).times(100));
     let integrator = integrator(&sandbox);
     sandbox.clear_requests();
     for _ in 0..2 {
-        let error = integrator.start_session(&request(&token)).await.unwrap_err();
-        assert_eq!(error.api().unwrap().ks_failure(), Some(KsFailure::NotAccepted));
+        let error = integrator
+            .start_session(&request(&token))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            error.api().unwrap().ks_failure(),
+            Some(KsFailure::NotAccepted)
+        );
     }
-    assert!(arrived(&sandbox, "appToken.startSession") <= 3, "{}", arrived(&sandbox, "appToken.startSession"));
+    assert!(
+        arrived(&sandbox, "appToken.startSession") <= 3,
+        "{}",
+        arrived(&sandbox, "appToken.startSession")
+    );
 }
 
 #[tokio::test]
@@ -117,25 +149,42 @@ async fn every_reason_not_to_exchange_a_token_has_its_own_code_and_hint() {
     let exchange = async |request: SessionRequest| {
         let error = integrator.start_session(&request).await.unwrap_err();
         assert!(error.hint().is_some(), "{error:?}");
-        (error.kind(), error.api().map(kaltura_app_token::ApiError::meaning))
+        (
+            error.kind(),
+            error.api().map(kaltura_app_token::ApiError::meaning),
+        )
     };
     let api = |code| (ErrorKind::Api, Some(code));
     let unknown = SessionRequest::new("0_nosuchid", "0".repeat(32));
     assert_eq!(exchange(unknown).await, api(ApiCode::AppTokenIdNotFound));
     let wrong_value = SessionRequest::new(&token.id, "0".repeat(32));
-    assert_eq!(exchange(wrong_value).await, api(ApiCode::InvalidAppTokenHash));
+    assert_eq!(
+        exchange(wrong_value).await,
+        api(ApiCode::InvalidAppTokenHash)
+    );
 
-    sandbox.patch_token(&token.id, &serde_json::json!({"status": 1})).unwrap();
-    assert_eq!(exchange(request(&token)).await, api(ApiCode::AppTokenNotActive));
+    sandbox
+        .patch_token(&token.id, &serde_json::json!({"status": 1}))
+        .unwrap();
+    assert_eq!(
+        exchange(request(&token)).await,
+        api(ApiCode::AppTokenNotActive)
+    );
 
-    let short = NewToken::new().expiry(sandbox.now() as i64 + 50);
+    let short = NewToken::new().expiry(now(&sandbox) + 50);
     let token = admin.add_token(&short).await.unwrap();
     sandbox.advance_clock(60.0);
-    assert_eq!(exchange(request(&token)).await, api(ApiCode::AppTokenExpired));
+    assert_eq!(
+        exchange(request(&token)).await,
+        api(ApiCode::AppTokenExpired)
+    );
 
     for value in ["", "0123456789abcdef0123456789abcdef\n", " x"] {
         let before = sandbox.requests().len();
-        let error = integrator.start_session(&SessionRequest::new("0_abcdefgh", value)).await.unwrap_err();
+        let error = integrator
+            .start_session(&SessionRequest::new("0_abcdefgh", value))
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config, "{value:?}");
         assert_eq!(sandbox.requests().len(), before);
     }
@@ -157,8 +206,15 @@ async fn the_admin_session_comes_about_in_each_of_the_three_ways() {
             .unwrap();
         sandbox.clear_requests();
         let info = client.session_info(None).await.unwrap();
-        assert_eq!(info.user_id.as_deref(), Some("manager@example.com"), "{how:?}");
-        client.list_tokens(&ListOptions::default(), Pager::default()).await.unwrap();
+        assert_eq!(
+            info.user_id.as_deref(),
+            Some("manager@example.com"),
+            "{how:?}"
+        );
+        client
+            .list_tokens(&ListOptions::default(), Pager::default())
+            .await
+            .unwrap();
         let starts = usize::from(how == AdminSession::Started);
         assert_eq!(arrived(&sandbox, "session.start"), starts, "{how:?}");
     }
@@ -170,12 +226,21 @@ async fn an_admin_session_started_by_the_server_can_be_read_and_ended() {
     let client = admin(&sandbox);
     let session = client.start_admin_session().await.unwrap();
     assert_eq!(session.session_type, Some(SessionType::Admin));
-    assert!(session.expiry.unwrap() > sandbox.now() as i64 + 80_000);
+    assert!(session.expiry.unwrap() > now(&sandbox) + 80_000);
     let with_it = builder(&sandbox).ks(session.ks.clone()).build().unwrap();
-    with_it.list_tokens(&ListOptions::default(), Pager::default()).await.unwrap();
+    with_it
+        .list_tokens(&ListOptions::default(), Pager::default())
+        .await
+        .unwrap();
     client.end_session(&session.ks).await.unwrap();
-    let error = with_it.list_tokens(&ListOptions::default(), Pager::default()).await.unwrap_err();
-    assert_eq!(error.api().unwrap().ks_failure(), Some(KsFailure::LoggedOut));
+    let error = with_it
+        .list_tokens(&ListOptions::default(), Pager::default())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.api().unwrap().ks_failure(),
+        Some(KsFailure::LoggedOut)
+    );
 }
 
 #[tokio::test]
@@ -194,21 +259,30 @@ async fn a_wrong_clock_is_noticed_and_the_admin_session_signed_anew() {
     let sandbox = sandbox();
     sandbox.set_clock_offset(2.0 * 86_400.0);
     let client = admin(&sandbox);
-    client.list_tokens(&ListOptions::default(), Pager::default()).await.unwrap();
+    client
+        .list_tokens(&ListOptions::default(), Pager::default())
+        .await
+        .unwrap();
     assert_eq!(arrived(&sandbox, "appToken.list"), 2);
     let difference = client.clock_difference_seconds().unwrap();
     assert!((172_799..=172_801).contains(&difference), "{difference}");
     let created = client.add_token(&NewToken::new()).await.unwrap();
     assert_eq!(arrived(&sandbox, "appToken.add"), 1);
-    assert!(created.created_at.unwrap() > sandbox.now() as i64 - 5);
+    assert!(created.created_at.unwrap() > now(&sandbox) - 5);
 }
 
 #[tokio::test]
 async fn a_wrong_secret_is_refused_with_a_hint_and_changes_nothing() {
     let sandbox = sandbox();
-    let client = builder(&sandbox).admin_secret("0".repeat(32)).build().unwrap();
+    let client = builder(&sandbox)
+        .admin_secret("0".repeat(32))
+        .build()
+        .unwrap();
     let error = client.add_token(&NewToken::new()).await.unwrap_err();
-    assert_eq!(error.api().unwrap().ks_failure(), Some(KsFailure::NotAccepted));
+    assert_eq!(
+        error.api().unwrap().ks_failure(),
+        Some(KsFailure::NotAccepted)
+    );
     assert!(error.hint().unwrap().contains("admin secret"));
     let started = builder(&sandbox)
         .admin_secret("0".repeat(32))
@@ -223,10 +297,16 @@ async fn a_wrong_secret_is_refused_with_a_hint_and_changes_nothing() {
 #[tokio::test]
 async fn without_an_account_or_a_secret_the_error_says_which_is_missing() {
     let sandbox = sandbox();
-    let nobody = Client::builder().service_url(sandbox.service_url()).build().unwrap();
+    let nobody = Client::builder()
+        .service_url(sandbox.service_url())
+        .build()
+        .unwrap();
     let error = nobody.start_widget_session().await.unwrap_err();
     assert!(error.message().contains("partner id"), "{error}");
-    let error = integrator(&sandbox).add_token(&NewToken::new()).await.unwrap_err();
+    let error = integrator(&sandbox)
+        .add_token(&NewToken::new())
+        .await
+        .unwrap_err();
     assert!(error.message().contains("admin secret"), "{error}");
     assert_eq!(sandbox.requests().len(), 0);
 }
@@ -240,7 +320,10 @@ struct Scripted {
 
 impl Scripted {
     fn new(answers: Vec<Result<TransportAnswer, TransportError>>) -> Arc<Self> {
-        Arc::new(Self { answers: Mutex::new(answers), asked: Mutex::default() })
+        Arc::new(Self {
+            answers: Mutex::new(answers),
+            asked: Mutex::default(),
+        })
     }
 
     fn asked(&self) -> usize {
@@ -249,13 +332,18 @@ impl Scripted {
 }
 
 impl Transport for Scripted {
-    fn post(&self, url: &str, body: Bytes) -> BoxFuture<'_, Result<TransportAnswer, TransportError>> {
+    fn post(
+        &self,
+        url: &str,
+        body: Bytes,
+    ) -> BoxFuture<'_, Result<TransportAnswer, TransportError>> {
         self.asked.lock().unwrap().push((url.to_owned(), body));
         let answer = self.answers.lock().unwrap().remove(0);
         Box::pin(async move { answer })
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "one entry of a script of results")]
 fn ok(body: &str) -> Result<TransportAnswer, TransportError> {
     Ok(TransportAnswer::new(200, body.to_owned()))
 }
@@ -271,21 +359,32 @@ async fn answers_in_the_guides_shape_are_understood() {
             ok(widget),
             ok(r#"{"ks":"djJ8session","objectType":"KalturaSessionInfo"}"#),
         ]);
-        let client = Client::builder().partner_id(123_456).transport(script.clone()).build().unwrap();
+        let client = Client::builder()
+            .partner_id(123_456)
+            .transport(script.clone())
+            .build()
+            .unwrap();
         let session = client
             .start_session(&SessionRequest::new("1_abc123def4", "value").privileges("edit:*"))
             .await
             .unwrap();
         assert_eq!(session.ks, Secret::from("djJ8session"));
         assert_eq!((session.expiry, session.privileges), (None, None));
-        assert!(session.dropped_privileges.is_empty(), "nobody said what was granted");
+        assert!(
+            session.dropped_privileges.is_empty(),
+            "nobody said what was granted"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_connection_that_never_came_about_is_tried_again_even_for_a_creation() {
     let refused = || Err(TransportError::NotSent("connection refused".into()));
-    let script = Scripted::new(vec![refused(), refused(), ok(r#"{"id":"1_a","token":"t"}"#)]);
+    let script = Scripted::new(vec![
+        refused(),
+        refused(),
+        ok(r#"{"id":"1_a","token":"t"}"#),
+    ]);
     let client = Client::builder()
         .partner_id(1)
         .admin_secret("secret")
@@ -305,7 +404,11 @@ async fn a_connection_that_never_came_about_is_tried_again_even_for_a_creation()
         .build()
         .unwrap();
     let error = client.add_token(&NewToken::new()).await.unwrap_err();
-    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Connect, 4), "the outcome is known: none");
+    assert_eq!(
+        (error.kind(), error.attempts()),
+        (ErrorKind::Connect, 4),
+        "the outcome is known: none"
+    );
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! No credential gets into an error, a log line or a debug print, whatever the server sends back.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use kaltura_app_token::{Error, ListOptions, NewToken, Pager, Secret, SessionRequest, TokenUpdate};
 use kaltura_e2e::{LogKeeper, arrived, builder};
 use kaltura_sandbox::{Account, Accounts, Fault, FaultKind, Sandbox};
@@ -29,9 +31,15 @@ async fn no_failure_shows_a_credential() {
         .max_response_bytes(1 << 20)
         .build()
         .unwrap();
-    let token = client.add_token(&NewToken::new().description("d")).await.unwrap();
+    let token = client
+        .add_token(&NewToken::new().description("d"))
+        .await
+        .unwrap();
     let value = token.token.clone().unwrap();
-    let session = client.start_session(&SessionRequest::new(&token.id, value.clone())).await.unwrap();
+    let session = client
+        .start_session(&SessionRequest::new(&token.id, value.clone()))
+        .await
+        .unwrap();
     let admin = client.start_admin_session().await.unwrap();
     let mut printed = format!("{token:?} {session:?} {admin:?} {client:?}");
 
@@ -42,10 +50,18 @@ async fn no_failure_shows_a_credential() {
         FaultKind::Truncated,
         FaultKind::Reset,
         FaultKind::Huge { bytes: 2 << 20 },
-        FaultKind::Status { status: 500, retry_after: None, body: format!("{ADMIN_SECRET} {}", value.reveal()) },
+        FaultKind::Status {
+            status: 500,
+            retry_after: None,
+            body: format!("{ADMIN_SECRET} {}", value.reveal()),
+        },
         FaultKind::Exception {
             code: format!("X{}", session.ks.reveal()),
-            message: format!("you sent {ADMIN_SECRET} and {} and {}", session.ks.reveal(), admin.ks.reveal()),
+            message: format!(
+                "you sent {ADMIN_SECRET} and {} and {}",
+                session.ks.reveal(),
+                admin.ks.reveal()
+            ),
         },
     ];
     let mut failures = 0;
@@ -55,8 +71,14 @@ async fn no_failure_shows_a_credential() {
         let request = SessionRequest::new(&token.id, value.clone());
         let errors = [
             client.get_token(&token.id).await.map(drop),
-            client.list_tokens(&ListOptions::default(), Pager::default()).await.map(drop),
-            client.update_token(&token.id, &TokenUpdate::new().description("x")).await.map(drop),
+            client
+                .list_tokens(&ListOptions::default(), Pager::default())
+                .await
+                .map(drop),
+            client
+                .update_token(&token.id, &TokenUpdate::new().description("x"))
+                .await
+                .map(drop),
             client.add_token(&NewToken::new()).await.map(drop),
             client.start_session(&request).await.map(drop),
             client.start_admin_session().await.map(drop),
@@ -71,7 +93,10 @@ async fn no_failure_shows_a_credential() {
     }
     assert!(failures > 60, "{failures}");
     sandbox.clear_faults();
-    let wrong = builder(&sandbox).admin_secret(format!("{ADMIN_SECRET}x")).build().unwrap();
+    let wrong = builder(&sandbox)
+        .admin_secret(format!("{ADMIN_SECRET}x"))
+        .build()
+        .unwrap();
     printed.push_str(&shown(&wrong.get_token("x").await.unwrap_err()));
 
     let log = log.text();

@@ -1,12 +1,14 @@
 //! What happens when the network or the server fails: nothing is created twice, nothing lost, and what
 //! may be tried again is.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::time::{Duration, Instant};
 
 use kaltura_app_token::{
     ApiCode, Cancel, Client, ErrorKind, ListOptions, NewToken, Pager, SessionRequest, TokenUpdate,
 };
-use kaltura_e2e::{admin, arrived, builder, sandbox};
+use kaltura_e2e::{admin, arrived, builder, now, sandbox};
 use kaltura_sandbox::{Fault, FaultKind, Sandbox};
 
 /// Failures after which nobody can tell whether the request was carried out.
@@ -18,10 +20,26 @@ fn failures_that_leave_it_open() -> Vec<FaultKind> {
         FaultKind::Html,
         FaultKind::Empty,
         FaultKind::Huge { bytes: 2 << 20 },
-        FaultKind::Status { status: 500, retry_after: None, body: String::new() },
-        FaultKind::Status { status: 502, retry_after: None, body: "<html>Bad Gateway</html>".into() },
-        FaultKind::Status { status: 503, retry_after: Some(0), body: String::new() },
-        FaultKind::Status { status: 408, retry_after: None, body: String::new() },
+        FaultKind::Status {
+            status: 500,
+            retry_after: None,
+            body: String::new(),
+        },
+        FaultKind::Status {
+            status: 502,
+            retry_after: None,
+            body: "<html>Bad Gateway</html>".into(),
+        },
+        FaultKind::Status {
+            status: 503,
+            retry_after: Some(0),
+            body: String::new(),
+        },
+        FaultKind::Status {
+            status: 408,
+            retry_after: None,
+            body: String::new(),
+        },
     ]
 }
 
@@ -44,12 +62,15 @@ async fn a_creation_in_doubt_is_sent_once_and_names_the_token_that_it_may_be() {
             fault.after = carried_out;
             sandbox.add_fault(fault);
             // One more like it, from before, is not mistaken for it.
-            let before = sandbox.now() as i64 - 7200;
+            let before = now(&sandbox) - 7200;
             let row = serde_json::json!([{"id": "0_earlier1", "token": "t", "status": 2, "hashType": "SHA256",
                 "sessionType": 0, "description": "mine", "createdAt": before, "updatedAt": before}]);
             sandbox.add_tokens(sandbox.partner_id(), &row).unwrap();
 
-            let error = client.add_token(&NewToken::new().description("mine")).await.unwrap_err();
+            let error = client
+                .add_token(&NewToken::new().description("mine"))
+                .await
+                .unwrap_err();
             assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{kind:?}: {error}");
             assert!(!error.is_retryable());
             assert_eq!(arrived(&sandbox, "appToken.add"), 1, "{kind:?}: sent again");
@@ -57,7 +78,10 @@ async fn a_creation_in_doubt_is_sent_once_and_names_the_token_that_it_may_be() {
             assert_eq!(error.candidate_ids().len(), created, "{kind:?}: {error}");
             assert_eq!(sandbox.token_count(sandbox.partner_id()), 1 + created);
             for id in error.candidate_ids() {
-                assert_eq!(client.get_token(id).await.unwrap().description.as_deref(), Some("mine"));
+                assert_eq!(
+                    client.get_token(id).await.unwrap().description.as_deref(),
+                    Some("mine")
+                );
                 assert!(error.message().contains(id.as_str()), "{error}");
             }
         }
@@ -73,7 +97,10 @@ async fn a_creation_that_timed_out_is_in_doubt_too() {
         .attempt_timeout(Duration::from_millis(100))
         .build()
         .unwrap();
-    let error = client.add_token(&NewToken::new().description("slow")).await.unwrap_err();
+    let error = client
+        .add_token(&NewToken::new().description("slow"))
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{error}");
     assert_eq!(error.candidate_ids().len(), 1, "{error}");
     assert_eq!(arrived(&sandbox, "appToken.add"), 1);
@@ -95,7 +122,11 @@ async fn a_cancelled_creation_says_that_it_is_in_doubt() {
     assert_eq!(result.unwrap_err().kind(), ErrorKind::OutcomeUnknown);
 
     let untouched = client.add_token(&NewToken::new()).await.unwrap_err();
-    assert_eq!(untouched.kind(), ErrorKind::Cancelled, "nothing of it was sent");
+    assert_eq!(
+        untouched.kind(),
+        ErrorKind::Cancelled,
+        "nothing of it was sent"
+    );
     assert_eq!(arrived(&sandbox, "appToken.add"), 1);
 }
 
@@ -103,14 +134,42 @@ async fn a_cancelled_creation_says_that_it_is_in_doubt() {
 async fn a_creation_that_was_refused_is_not_in_doubt() {
     let sandbox = sandbox();
     for (kind, expected) in [
-        (FaultKind::Exception { code: "ACTION_BLOCKED".into(), message: "slow down".into() }, ErrorKind::Api),
-        (FaultKind::Status { status: 429, retry_after: None, body: String::new() }, ErrorKind::Http),
-        (FaultKind::Status { status: 403, retry_after: None, body: String::new() }, ErrorKind::Http),
-        (FaultKind::Redirect { location: "https://elsewhere.example/".into() }, ErrorKind::Http),
+        (
+            FaultKind::Exception {
+                code: "ACTION_BLOCKED".into(),
+                message: "slow down".into(),
+            },
+            ErrorKind::Api,
+        ),
+        (
+            FaultKind::Status {
+                status: 429,
+                retry_after: None,
+                body: String::new(),
+            },
+            ErrorKind::Http,
+        ),
+        (
+            FaultKind::Status {
+                status: 403,
+                retry_after: None,
+                body: String::new(),
+            },
+            ErrorKind::Http,
+        ),
+        (
+            FaultKind::Redirect {
+                location: "https://elsewhere.example/".into(),
+            },
+            ErrorKind::Http,
+        ),
     ] {
         sandbox.reset();
         sandbox.add_fault(Fault::new("appToken.add", kind.clone()));
-        let error = admin(&sandbox).add_token(&NewToken::new()).await.unwrap_err();
+        let error = admin(&sandbox)
+            .add_token(&NewToken::new())
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), expected, "{kind:?}: {error}");
         assert_eq!(arrived(&sandbox, "appToken.add"), 1, "{kind:?}");
     }
@@ -123,10 +182,25 @@ async fn whatever_may_be_repeated_survives_three_failures_and_not_four() {
     let transient = [
         FaultKind::Reset,
         FaultKind::Truncated,
-        FaultKind::Status { status: 503, retry_after: None, body: String::new() },
-        FaultKind::Status { status: 429, retry_after: None, body: String::new() },
-        FaultKind::Status { status: 408, retry_after: None, body: String::new() },
-        FaultKind::Exception { code: "INTERNAL_SERVERL_ERROR".into(), message: "oops".into() },
+        FaultKind::Status {
+            status: 503,
+            retry_after: None,
+            body: String::new(),
+        },
+        FaultKind::Status {
+            status: 429,
+            retry_after: None,
+            body: String::new(),
+        },
+        FaultKind::Status {
+            status: 408,
+            retry_after: None,
+            body: String::new(),
+        },
+        FaultKind::Exception {
+            code: "INTERNAL_SERVERL_ERROR".into(),
+            message: "oops".into(),
+        },
     ];
     let actions = [
         "appToken.get",
@@ -149,10 +223,14 @@ async fn whatever_may_be_repeated_survives_three_failures_and_not_four() {
                 let request = SessionRequest::new(&token.id, token.token.clone().unwrap());
                 let result = match action {
                     "appToken.get" => client.get_token(&token.id).await.map(drop),
-                    "appToken.list" => client.list_tokens(&ListOptions::default(), Pager::default()).await.map(drop),
-                    "appToken.update" => {
-                        client.update_token(&token.id, &TokenUpdate::new().description("x")).await.map(drop)
-                    }
+                    "appToken.list" => client
+                        .list_tokens(&ListOptions::default(), Pager::default())
+                        .await
+                        .map(drop),
+                    "appToken.update" => client
+                        .update_token(&token.id, &TokenUpdate::new().description("x"))
+                        .await
+                        .map(drop),
                     "appToken.delete" => client.delete_token(&token.id).await,
                     "session.start" => client.start_admin_session().await.map(drop),
                     "session.get" => client.session_info(None).await.map(drop),
@@ -182,14 +260,21 @@ async fn a_deletion_whose_answer_was_lost_is_a_deletion() {
     for kind in [
         FaultKind::Reset,
         FaultKind::Truncated,
-        FaultKind::Status { status: 502, retry_after: None, body: String::new() },
+        FaultKind::Status {
+            status: 502,
+            retry_after: None,
+            body: String::new(),
+        },
         FaultKind::Empty,
     ] {
         sandbox.reset();
         let client = admin(&sandbox);
         let id = client.add_token(&NewToken::new()).await.unwrap().id;
         sandbox.add_fault(Fault::new("appToken.delete", kind.clone()).after());
-        client.delete_token(&id).await.unwrap_or_else(|error| panic!("{kind:?}: {error}"));
+        client
+            .delete_token(&id)
+            .await
+            .unwrap_or_else(|error| panic!("{kind:?}: {error}"));
         assert_eq!(sandbox.token_count(sandbox.partner_id()), 0);
     }
 }
@@ -208,7 +293,10 @@ async fn an_empty_answer_is_not_taken_for_a_deletion_that_did_not_happen() {
 #[tokio::test]
 async fn what_will_not_get_better_is_not_tried_again() {
     let sandbox = sandbox();
-    let exception = |code: &str| FaultKind::Exception { code: code.into(), message: "no".into() };
+    let exception = |code: &str| FaultKind::Exception {
+        code: code.into(),
+        message: "no".into(),
+    };
     for kind in [
         exception("INVALID_APP_TOKEN_HASH"),
         exception("EXPIRED_TOKEN"),
@@ -220,13 +308,26 @@ async fn what_will_not_get_better_is_not_tried_again() {
         FaultKind::Html,
         FaultKind::Empty,
         FaultKind::Huge { bytes: 2 << 20 },
-        FaultKind::Status { status: 404, retry_after: None, body: String::new() },
-        FaultKind::Redirect { location: "/elsewhere".into() },
+        FaultKind::Status {
+            status: 404,
+            retry_after: None,
+            body: String::new(),
+        },
+        FaultKind::Redirect {
+            location: "/elsewhere".into(),
+        },
     ] {
         sandbox.reset();
         sandbox.add_fault(Fault::new("appToken.get", kind.clone()).times(9));
-        let error = small_answers(&sandbox).get_token("0_abcdefgh").await.unwrap_err();
-        assert_eq!((error.attempts(), arrived(&sandbox, "appToken.get")), (1, 1), "{kind:?}: {error}");
+        let error = small_answers(&sandbox)
+            .get_token("0_abcdefgh")
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (error.attempts(), arrived(&sandbox, "appToken.get")),
+            (1, 1),
+            "{kind:?}: {error}"
+        );
         assert!(!error.is_retryable());
     }
 }
@@ -235,11 +336,22 @@ async fn what_will_not_get_better_is_not_tried_again() {
 async fn both_spellings_of_a_code_mean_the_same() {
     let sandbox = sandbox();
     for (server, guide, meaning) in [
-        ("APP_TOKEN_ID_NOT_FOUND", "INVALID_APP_TOKEN_ID", ApiCode::AppTokenIdNotFound),
-        ("APP_TOKEN_EXPIRED", "EXPIRED_TOKEN", ApiCode::AppTokenExpired),
+        (
+            "APP_TOKEN_ID_NOT_FOUND",
+            "INVALID_APP_TOKEN_ID",
+            ApiCode::AppTokenIdNotFound,
+        ),
+        (
+            "APP_TOKEN_EXPIRED",
+            "EXPIRED_TOKEN",
+            ApiCode::AppTokenExpired,
+        ),
     ] {
         for spelling in [server, guide] {
-            let kind = FaultKind::Exception { code: spelling.into(), message: "m".into() };
+            let kind = FaultKind::Exception {
+                code: spelling.into(),
+                message: "m".into(),
+            };
             sandbox.add_fault(Fault::new("appToken.get", kind));
             let error = admin(&sandbox).get_token("0_abcdefgh").await.unwrap_err();
             assert_eq!(error.api().unwrap().meaning(), meaning);
@@ -251,11 +363,19 @@ async fn both_spellings_of_a_code_mean_the_same() {
 #[tokio::test]
 async fn the_server_decides_how_long_to_wait() {
     let sandbox = sandbox();
-    let wait = FaultKind::Status { status: 503, retry_after: Some(1), body: String::new() };
+    let wait = FaultKind::Status {
+        status: 503,
+        retry_after: Some(1),
+        body: String::new(),
+    };
     sandbox.add_fault(Fault::new("session.startWidgetSession", wait));
     let started = Instant::now();
     admin(&sandbox).start_widget_session().await.unwrap();
-    assert!(started.elapsed() >= Duration::from_secs(1), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() >= Duration::from_secs(1),
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 #[tokio::test]
@@ -268,7 +388,11 @@ async fn an_attempt_and_a_whole_call_have_their_limits() {
         .total_timeout(Duration::from_millis(450))
         .build()
         .unwrap();
-    let list = async || client.list_tokens(&ListOptions::default(), Pager::default()).await;
+    let list = async || {
+        client
+            .list_tokens(&ListOptions::default(), Pager::default())
+            .await
+    };
 
     sandbox.add_fault(slow());
     list().await.expect("the second attempt is fast");
@@ -277,7 +401,11 @@ async fn an_attempt_and_a_whole_call_have_their_limits() {
     let started = Instant::now();
     let error = list().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
-    assert!(started.elapsed() < Duration::from_millis(700), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_millis(700),
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 #[tokio::test]
@@ -285,18 +413,37 @@ async fn a_redirect_is_refused_and_its_target_never_visited() {
     let sandbox = sandbox();
     let target = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     target.set_nonblocking(true).unwrap();
-    let location = format!("http://user:pass@{}/api_v3?x=1", target.local_addr().unwrap());
-    sandbox.add_fault(Fault::new("*", FaultKind::Redirect { location: location.clone() }));
+    let location = format!(
+        "http://user:pass@{}/api_v3?x=1",
+        target.local_addr().unwrap()
+    );
+    sandbox.add_fault(Fault::new(
+        "*",
+        FaultKind::Redirect {
+            location: location.clone(),
+        },
+    ));
     let error = admin(&sandbox).get_token("0_abcdefgh").await.unwrap_err();
-    assert_eq!((error.kind(), error.http_status()), (ErrorKind::Http, Some(302)));
-    assert!(error.message().contains(&target.local_addr().unwrap().to_string()), "{error}");
+    assert_eq!(
+        (error.kind(), error.http_status()),
+        (ErrorKind::Http, Some(302))
+    );
+    assert!(
+        error
+            .message()
+            .contains(&target.local_addr().unwrap().to_string()),
+        "{error}"
+    );
     assert!(!error.message().contains("pass"), "{error}");
     assert!(target.accept().is_err(), "somebody followed the redirect");
 }
 
 #[tokio::test]
 async fn an_unreachable_server_is_named_with_the_next_step() {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let client = Client::builder()
         .service_url(format!("http://{closed}"))
         .partner_id(102)
