@@ -27,7 +27,11 @@ fn wait<T: Send>(
 ) -> PyResult<T> {
     let mut raised = None;
     let result = py.detach(|| {
-        let mut tick = || match Python::attach(Python::check_signals) {
+        #[expect(
+            clippy::redundant_closure_for_method_calls,
+            reason = "the method itself has too narrow a lifetime"
+        )]
+        let mut tick = || match Python::attach(|py| py.check_signals()) {
             Ok(()) => true,
             Err(signal) => {
                 raised = Some(signal);
