@@ -13,11 +13,13 @@ VENV := build/venv
 BIN := $(VENV)/bin
 WHEELS := build/wheels
 # Pinned, so that a new release of a tool does not turn the build red.
-PYTHON_TOOLS := maturin==1.9.4 pytest==8.4.2 mypy==1.18.2 ruff==0.14.1
+PYTHON_TOOLS := maturin==1.16.0 pytest==9.2.0 mypy==2.4.1 ruff==0.17.6
+# What the official client needs to be imported, which its package does not say.
+OFFICIAL_CLIENT := KalturaApiClient==23.10.0 lxml
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 .PHONY: demo
 demo: install-python ## create a token and exchange it for a session, on a local Kaltura
@@ -26,24 +28,58 @@ demo: install-python ## create a token and exchange it for a session, on a local
 .PHONY: test
 test: lint test-rust test-c test-python ## everything that CI checks
 
-$(BIN)/.tools: Makefile
-	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV) 2>/dev/null || { \
-	  rm -rf $(VENV); \
+define make-venv
+	@[ -x $(1)/bin/python ] || $(PYTHON) -m venv $(1) 2>/dev/null || { \
+	  rm -rf $(1); \
 	  $(PYTHON) -m pip install --quiet --target build/virtualenv virtualenv; \
-	  PYTHONPATH=build/virtualenv $(PYTHON) -m virtualenv --quiet $(VENV); }
+	  PYTHONPATH=build/virtualenv $(PYTHON) -m virtualenv --quiet $(1); }
+endef
+
+$(VENV)/.tools: Makefile
+	$(call make-venv,$(VENV))
 	$(BIN)/python -m pip install --quiet $(PYTHON_TOOLS)
 	@touch $@
 
+build/official/.ready: Makefile
+	$(call make-venv,build/official)
+	build/official/bin/python -m pip install --quiet $(OFFICIAL_CLIENT)
+	@touch $@
+
 .PHONY: install-python
-install-python: $(BIN)/.tools ## build the Python package (unoptimised) and install it into build/venv
+install-python: $(VENV)/.tools ## build the Python package, unoptimised, and install it into build/venv
 	rm -rf $(WHEELS)/dev
 	$(BIN)/maturin build --quiet --profile dev --auditwheel skip --out $(WHEELS)/dev
 	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps $(WHEELS)/dev/*.whl
 
+.PHONY: lint
+lint: install-python ## formatting, and lints as errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --quiet --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --quiet --no-deps -p kaltura-app-token -p kaltura-sandbox
+	$(BIN)/ruff format --check --quiet py tests/python kaltura_app_token_manager.py
+	$(BIN)/ruff check --quiet py tests/python kaltura_app_token_manager.py
+	$(BIN)/mypy --strict py/python
+	$(BIN)/python -m mypy.stubtest kaltura_app_token._native --mypy-config-file pyproject.toml
+
 .PHONY: test-rust
-test-rust: ## the core, the sandbox and the two against each other
+test-rust: ## the core, the sandbox, and the two against each other
 	$(CARGO) test --quiet
 
+.PHONY: test-c
+test-c: ## the C library and its C++ wrapper
+
 .PHONY: test-python
-test-python: install-python ## the Python package and both commands
+test-python: install-python build/official/.ready ## the Python package and both commands
 	$(BIN)/python -m pytest -q
+
+.PHONY: wheel
+wheel: $(VENV)/.tools ## build the wheel for distribution, into dist/
+	rm -rf dist
+	$(BIN)/maturin build --release --auditwheel skip --out dist
+
+.PHONY: install
+install: ## install the C library: make install PREFIX=/usr/local DESTDIR=
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf build dist target
