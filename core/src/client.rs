@@ -815,6 +815,7 @@ impl Client {
             expiry: None,
             privileges: None,
             dropped_privileges: Vec::new(),
+            key: None,
         })
     }
 
@@ -852,6 +853,7 @@ impl Client {
             expiry: info.expiry,
             privileges: info.privileges,
             dropped_privileges: Vec::new(),
+            key: None,
         })
     }
 
@@ -910,6 +912,7 @@ impl Client {
             expiry: Some(fields.expiry),
             privileges: Some(fields.privileges),
             dropped_privileges: Vec::new(),
+            key: None,
         })
     }
 
@@ -1215,12 +1218,16 @@ impl Client {
     }
 
     /// The server's time in unix seconds, as far as it is known; otherwise ours.
-    fn server_now(&self) -> i64 {
+    pub(crate) fn server_now(&self) -> i64 {
         let ours = i64::try_from(self.inner.clock.unix_now().as_secs()).unwrap_or(i64::MAX);
         match self.clock_difference_seconds() {
             Some(difference) if difference.abs() > CLOCK_TOLERANCE_SECONDS => ours + difference,
             _ => ours,
         }
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.clock
     }
 
     fn host(&self) -> &str {
@@ -1325,6 +1332,7 @@ fn session(answer: SessionAnswer, requested: Option<&str>) -> Result<Session> {
         expiry: info.expiry,
         privileges: info.privileges,
         dropped_privileges,
+        key: None,
     })
 }
 

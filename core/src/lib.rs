@@ -23,6 +23,7 @@
 //! dropped. Failures are [`Error`]s with a kind, for exceptions of the API a code, and a hint.
 
 pub mod blocking;
+mod audit;
 mod client;
 mod config;
 mod error;
@@ -30,7 +31,9 @@ mod exchange;
 mod ks;
 mod model;
 mod privileges;
+mod provider;
 mod retry;
+mod rotate;
 mod secret;
 mod transport;
 mod wire;
@@ -42,7 +45,7 @@ pub use exchange::token_hash;
 pub use ks::{Ks, KsFields, KsInfo, KsVersion};
 pub use model::{
     AppToken, HashType, ListOptions, NewToken, Pager, ProfileFields, ResponseProfile, Session,
-    SessionInfo, SessionRequest, SessionType, TokenField, TokenFilter, TokenOrder, TokenPage,
+    SessionInfo, SessionKey, SessionRequest, SessionType, TokenField, TokenFilter, TokenOrder, TokenPage,
     TokenStatus, TokenUpdate,
 };
 pub use privileges::{PrivilegeLint, PrivilegeUse, Privileges};

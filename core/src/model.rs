@@ -5,6 +5,7 @@
 //! leave out anything. How these are written to and read from the wire is in `wire`.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::secret::Secret;
@@ -624,6 +625,66 @@ impl SessionRequest {
     }
 }
 
+/// What a session is wanted for: the sessions of a provider are told apart by this.
+///
+/// What is unset is left to the token.
+///
+/// ```
+/// use kaltura_app_token::SessionKey;
+/// use std::time::Duration;
+///
+/// let key = SessionKey::new().user_id("alice").duration(Duration::from_secs(3600));
+/// assert_ne!(key, SessionKey::new().user_id("bob"));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct SessionKey {
+    /// The session's user; a user id on the token wins.
+    pub user_id: Option<String>,
+    /// The session's type; a type on the token wins.
+    pub session_type: Option<SessionType>,
+    /// Privileges in addition to the token's.
+    pub privileges: Option<String>,
+    /// How long a session is to live, in whole seconds; capped by the token.
+    pub duration: Option<Duration>,
+}
+
+impl SessionKey {
+    /// Sessions as the token gives them.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets [`SessionKey::user_id`].
+    #[must_use]
+    pub fn user_id(mut self, user_id: impl Into<String>) -> Self {
+        self.user_id = Some(user_id.into());
+        self
+    }
+
+    /// Sets [`SessionKey::session_type`].
+    #[must_use]
+    pub fn session_type(mut self, session_type: SessionType) -> Self {
+        self.session_type = Some(session_type);
+        self
+    }
+
+    /// Sets [`SessionKey::privileges`].
+    #[must_use]
+    pub fn privileges(mut self, privileges: impl Into<String>) -> Self {
+        self.privileges = Some(privileges.into());
+        self
+    }
+
+    /// Sets [`SessionKey::duration`].
+    #[must_use]
+    pub fn duration(mut self, duration: Duration) -> Self {
+        self.duration = Some(duration);
+        self
+    }
+}
+
 /// A session that was started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -643,6 +704,8 @@ pub struct Session {
     /// The privileges that were asked for and are not among the effective ones. Empty also when the
     /// server does not say the effective ones.
     pub dropped_privileges: Vec<String>,
+    /// What a session provider was asked for when it handed this session out.
+    pub(crate) key: Option<Arc<SessionKey>>,
 }
 
 /// What the server reads from a session (`session.get`).

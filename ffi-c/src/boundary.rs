@@ -248,11 +248,11 @@ pub(crate) trait Absent {
     const ABSENT: Self;
 }
 
-impl Absent for *const c_char {
+impl<T> Absent for *const T {
     const ABSENT: Self = std::ptr::null();
 }
-impl<T> Absent for Option<&T> {
-    const ABSENT: Self = None;
+impl Absent for kat_status {
+    const ABSENT: Self = kat_status::Ok;
 }
 impl Absent for bool {
     const ABSENT: Self = false;

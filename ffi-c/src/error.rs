@@ -158,7 +158,7 @@ impl kat_error {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kat_error_status(error: *const kat_error) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
-    unsafe { get(error, |error| Some(&error.status)) }.map_or(kat_status::Ok, |status| *status)
+    unsafe { get(error, |error| error.status) }
 }
 
 /// What happened, in one line. Borrowed from the error. NULL for NULL.

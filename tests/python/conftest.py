@@ -1,4 +1,4 @@
-"""What the tests share: a sandbox for each test, and the installed commands run as real processes."""
+"""What the tests share: a sandbox for each, and the installed commands as real processes."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""The whole flow through the official Python client: run by `test_other_clients.py` in an environment
-that has it. Arguments: the server's address without `/api_v3`, the partner id, the admin secret.
+"""The whole flow through the official Python client.
+
+Run by `test_other_clients.py` in an environment that has it. Arguments: the server's address
+without `/api_v3`, the partner id, the admin secret.
 """
 
 import hashlib

@@ -1,5 +1,5 @@
-"""The command with the old script's flags: every flag, its abbreviations, the documented samples, the
-printed lines. What it is held against is the old script's documentation and recorded behaviour.
+"""The command with the old script's flags: every flag, its abbreviations, the documented samples,
+the printed lines. What it is held against is the old script's documentation and recorded behaviour.
 """
 
 from __future__ import annotations

@@ -165,7 +165,7 @@ class TestTheCheckout:
 
 
 def test_importing_prints_nothing_and_needs_no_configuration(tmp_path: Path) -> None:
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, "-c", "import kaltura_app_token_manager"],
         cwd=tmp_path,
         env=clean_environment(),

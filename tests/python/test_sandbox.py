@@ -1,4 +1,4 @@
-"""The sandbox as users of the package have it: from Python, as a fixture, as a command; and the demo."""
+"""The sandbox as users of the package have it: from Python, as a fixture, as a command; the demo."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def test_each_is_its_own_and_gone_when_closed() -> None:
 
 def test_accounts_can_be_given_in_a_file(tmp_path: Path) -> None:
     path = tmp_path / "accounts.json"
-    path.write_text('{"partners": [{"id": 7, "adminSecret": "s"}]}', encoding="utf-8")
+    account = '{"id": 7, "adminSecret": "s", "userSecret": "u"}'
+    path.write_text(f'{{"partners": [{account}]}}', encoding="utf-8")
     with Sandbox(accounts=path) as sandbox:
         assert (sandbox.partner_id, sandbox.admin_secret) == (7, "s")
     path.write_text("{", encoding="utf-8")
@@ -59,25 +60,29 @@ def test_users_have_it_as_a_fixture(bare: Shell) -> None:
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_serves_until_it_is_ended(tmp_path: Path, end: signal.Signals) -> None:
-    with subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(  # noqa: S603
         [NEW, "sandbox"],
         cwd=tmp_path,
         env=clean_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        url = process.stdout.readline().strip()
-        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/api_v3", url)
-        account = process.stderr.readline()
-        partner, secret = re.findall(r"\b(\d+|[0-9a-f]{32})\b", account)[:2]
-        client = Client(int(partner), admin_secret=secret, service_url=url)
-        assert client.add_token().id.startswith("0_")
-        process.send_signal(end)
-        assert process.wait(timeout=10) == 0
-        assert "Traceback" not in process.stderr.read()
+    )
+    with process:
+        try:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            url = process.stdout.readline().strip()
+            assert re.fullmatch(r"http://127\.0\.0\.1:\d+/api_v3", url)
+            partner = process.stderr.readline().removeprefix("partner id: ")
+            secret = process.stderr.readline().removeprefix("admin secret: ").strip()
+            client = Client(int(partner), admin_secret=secret, service_url=url)
+            assert client.add_token().id.startswith("0_")
+            process.send_signal(end)
+            assert process.wait(timeout=10) == 0
+            assert "Traceback" not in process.stderr.read()
+        finally:
+            process.kill()
 
 
 def test_the_command_says_what_is_wrong_with_its_arguments(bare: Shell) -> None:

@@ -1,11 +1,12 @@
-"""The canary sweep: secrets that occur nowhere else are given to every command, and may come out only
-where a command was asked for them.
+"""The canary sweep: secrets that occur nowhere else are given to every command, and may come out
+only where a command was asked for them.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -110,7 +111,13 @@ def test_a_session_in_place_of_the_secret_is_not_quoted(
     account = account_of(sandbox)
     del account["KALTURA_ADMIN_SECRET"]
     for secret in (ADMIN_SECRET, WRONG_SECRET):
-        ks = sign_ks(secret, partner_id=PARTNER, session_type="ADMIN", privileges="canary")
+        ks = sign_ks(
+            secret,
+            partner_id=PARTNER,
+            session_type="ADMIN",
+            expiry=timedelta(hours=1),
+            privileges="canary",
+        )
         ended = bare.new(*words, KALTURA_KS=ks.reveal(), KALTURA_APP_TOKEN=WRONG_TOKEN, **account)
         assert_silent(ended)
 

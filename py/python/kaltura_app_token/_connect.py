@@ -40,7 +40,7 @@ def exchange(client: _native.Client, token: _native.AppToken) -> _native.Session
     if token.token is None:
         token = client.get_token(token.id)
     # The server takes SHA1 for a token that was created without a hash type.
-    hash_type = cast("_native.HashType", token.hash_type or "SHA1")
+    hash_type = cast("_native._HashType", token.hash_type or "SHA1")
     return client.start_session(token.id, token.token or "", hash_type=hash_type)
 
 

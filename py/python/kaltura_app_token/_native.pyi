@@ -3,16 +3,79 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from os import PathLike
-from typing import Any, Literal, final
+from typing import Literal, TypedDict, final
 
-HashType = Literal["MD5", "SHA1", "SHA256", "SHA512"]
-SessionType = Literal["USER", "ADMIN"]
-TokenField = Literal[
+from typing_extensions import Unpack
+
+_HashType = Literal["MD5", "SHA1", "SHA256", "SHA512"]
+_SessionType = Literal["USER", "ADMIN"]
+_TokenField = Literal[
     "sessionType", "sessionDuration", "sessionPrivileges", "sessionUserId", "description", "expiry"
 ]
-TokenOrder = Literal["+createdAt", "-createdAt", "+updatedAt", "-updatedAt"]
+_TokenOrder = Literal["+createdAt", "-createdAt", "+updatedAt", "-updatedAt"]
 
 __version__: str
+__all__ = [
+    "AppToken",
+    "Client",
+    "KsInfo",
+    "PrivilegeLint",
+    "ResponseProfile",
+    "Sandbox",
+    "Secret",
+    "Session",
+    "SessionInfo",
+    "Settings",
+    "TokenPage",
+    "Tokens",
+    "__version__",
+    "describe_ks",
+    "dropped_privileges",
+    "lint_privileges",
+    "normalize_service_url",
+    "open_ks",
+    "sandbox_main",
+    "sign_ks",
+    "token_hash",
+]
+
+class _ClientOptions(TypedDict, total=False):
+    """How a client reaches the server; every option may be left out.
+
+    Timeouts and the backoff are seconds or a `timedelta`.
+    """
+
+    admin_session: Literal["signed", "signed-v1", "started"]
+    allow_http: bool
+    user_agent: str | None
+    connect_timeout: float | timedelta | None
+    attempt_timeout: float | timedelta | None
+    total_timeout: float | timedelta | None
+    idle_timeout: float | timedelta | None
+    max_retries: int | None
+    retry_backoff: float | timedelta | None
+    max_response_bytes: int | None
+    proxy: str | None
+    ca_file: str | PathLike[str] | None
+    network_environment: bool
+
+class _TokenFilter(TypedDict, total=False):
+    """Which tokens to list. Instants are unix seconds or an aware `datetime`."""
+
+    id_equal: str | None
+    id_in: Sequence[str] | None
+    status_equal: int | None
+    status_in: Sequence[int] | None
+    created_at_greater_than_or_equal: int | datetime | None
+    created_at_less_than_or_equal: int | datetime | None
+    updated_at_greater_than_or_equal: int | datetime | None
+    updated_at_less_than_or_equal: int | datetime | None
+    session_user_id_equal: str | None
+    hash_type_equal: _HashType | None
+    session_type_equal: _SessionType | int | None
+
+class _OrderedTokenFilter(_TokenFilter, total=False):
+    order_by: _TokenOrder | None
 
 @final
 class Secret:
@@ -21,7 +84,7 @@ class Secret:
     def __new__(cls, value: str) -> Secret: ...
     def reveal(self) -> str: ...
     def __bool__(self) -> bool: ...
-    def __eq__(self, other: object) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
 
 @final
 class AppToken:
@@ -57,7 +120,7 @@ class AppToken:
     def updated_at(self) -> int | None: ...
     @property
     def expires_at(self) -> datetime | None: ...
-    def __eq__(self, other: object) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
 
 @final
 class TokenPage:
@@ -218,44 +281,22 @@ class Client:
         user_id: str | None = None,
         admin_session_duration: int | timedelta | None = None,
         admin_privileges: str | None = None,
-        admin_session: Literal["signed", "signed-v1", "started"] = "signed",
-        allow_http: bool = False,
-        user_agent: str | None = None,
-        connect_timeout: float | timedelta | None = None,
-        attempt_timeout: float | timedelta | None = None,
-        total_timeout: float | timedelta | None = None,
-        idle_timeout: float | timedelta | None = None,
-        max_retries: int | None = None,
-        retry_backoff: float | timedelta | None = None,
-        max_response_bytes: int | None = None,
-        proxy: str | None = None,
-        ca_file: str | PathLike[str] | None = None,
-        network_environment: bool = True,
+        **options: Unpack[_ClientOptions],
     ) -> Client: ...
     @staticmethod
     def from_settings(
         settings: Settings,
-        *,
-        admin_session: Literal["signed", "signed-v1", "started"] = "signed",
-        allow_http: bool = False,
-        user_agent: str | None = None,
-        connect_timeout: float | timedelta | None = None,
-        attempt_timeout: float | timedelta | None = None,
-        total_timeout: float | timedelta | None = None,
-        idle_timeout: float | timedelta | None = None,
-        max_retries: int | None = None,
-        retry_backoff: float | timedelta | None = None,
-        max_response_bytes: int | None = None,
-        proxy: str | None = None,
-        ca_file: str | PathLike[str] | None = None,
-        network_environment: bool = True,
+        **options: Unpack[_ClientOptions],
     ) -> Client: ...
     @staticmethod
-    def from_env() -> Client: ...
+    def from_env(**options: Unpack[_ClientOptions]) -> Client: ...
     @staticmethod
-    def from_config(path: str | PathLike[str] = "config.json") -> Client: ...
+    def from_config(
+        path: str | PathLike[str] = "config.json", **options: Unpack[_ClientOptions]
+    ) -> Client: ...
     def __enter__(self) -> Client: ...
     def __exit__(self, *exc_info: object) -> None: ...
+    def close(self) -> None: ...
     @property
     def service_url(self) -> str: ...
     @property
@@ -266,15 +307,17 @@ class Client:
         self,
         *,
         description: str | None = None,
-        hash_type: HashType | None = "SHA256",
-        session_type: SessionType | int | None = "USER",
+        hash_type: _HashType | None = "SHA256",
+        session_type: _SessionType | int | None = "USER",
         session_duration: int | timedelta | None = None,
         session_privileges: str | None = None,
         session_user_id: str | None = None,
         expiry: int | datetime | None = None,
         response_profile: ResponseProfile | None = None,
     ) -> AppToken: ...
-    def get_token(self, id: str, *, response_profile: ResponseProfile | None = None) -> AppToken: ...
+    def get_token(
+        self, id: str, *, response_profile: ResponseProfile | None = None
+    ) -> AppToken: ...
     def list_tokens(
         self,
         *,
@@ -282,48 +325,27 @@ class Client:
         page_index: int = 1,
         with_secrets: bool = False,
         response_profile: ResponseProfile | None = None,
-        id_equal: str | None = None,
-        id_in: Sequence[str] | None = None,
-        status_equal: int | None = None,
-        status_in: Sequence[int] | None = None,
-        created_at_greater_than_or_equal: int | datetime | None = None,
-        created_at_less_than_or_equal: int | datetime | None = None,
-        updated_at_greater_than_or_equal: int | datetime | None = None,
-        updated_at_less_than_or_equal: int | datetime | None = None,
-        session_user_id_equal: str | None = None,
-        hash_type_equal: HashType | None = None,
-        session_type_equal: SessionType | int | None = None,
-        order_by: TokenOrder | None = None,
+        **filters: Unpack[_OrderedTokenFilter],
     ) -> TokenPage: ...
     def tokens(
         self,
         *,
         with_secrets: bool = False,
         response_profile: ResponseProfile | None = None,
-        id_equal: str | None = None,
-        id_in: Sequence[str] | None = None,
-        status_equal: int | None = None,
-        status_in: Sequence[int] | None = None,
-        created_at_greater_than_or_equal: int | datetime | None = None,
-        created_at_less_than_or_equal: int | datetime | None = None,
-        updated_at_greater_than_or_equal: int | datetime | None = None,
-        updated_at_less_than_or_equal: int | datetime | None = None,
-        session_user_id_equal: str | None = None,
-        hash_type_equal: HashType | None = None,
-        session_type_equal: SessionType | int | None = None,
+        **filters: Unpack[_TokenFilter],
     ) -> Tokens: ...
     def update_token(
         self,
         id: str,
         *,
         description: str | None = None,
-        hash_type: HashType | None = None,
-        session_type: SessionType | int | None = None,
+        hash_type: _HashType | None = None,
+        session_type: _SessionType | int | None = None,
         session_duration: int | timedelta | None = None,
         session_privileges: str | None = None,
         session_user_id: str | None = None,
         expiry: int | datetime | None = None,
-        clear: Sequence[TokenField] = (),
+        clear: Sequence[_TokenField] = (),
         response_profile: ResponseProfile | None = None,
     ) -> AppToken: ...
     def delete_token(self, id: str) -> None: ...
@@ -332,9 +354,9 @@ class Client:
         id: str,
         token: str | Secret,
         *,
-        hash_type: HashType = "SHA256",
+        hash_type: _HashType = "SHA256",
         user_id: str | None = None,
-        session_type: SessionType | int | None = None,
+        session_type: _SessionType | int | None = None,
         expiry: int | timedelta | None = None,
         privileges: str | None = None,
     ) -> Session: ...
@@ -362,14 +384,14 @@ class Sandbox:
     def admin_secret(self) -> str: ...
     def close(self) -> None: ...
 
-def token_hash(ks: str | Secret, token: str | Secret, hash_type: HashType = "SHA256") -> str: ...
+def token_hash(ks: str | Secret, token: str | Secret, hash_type: _HashType = "SHA256") -> str: ...
 def sign_ks(
     secret: str | Secret,
     *,
     partner_id: int,
-    session_type: SessionType | int = "USER",
+    expiry: int | datetime | timedelta,
+    session_type: _SessionType | int | None = None,
     user_id: str | None = None,
-    expiry: int | datetime | timedelta = ...,
     privileges: str = "",
     master_partner_id: int | None = None,
     additional_data: str | None = None,
@@ -377,7 +399,9 @@ def sign_ks(
 ) -> Secret: ...
 def open_ks(ks: str | Secret, *secrets: str | Secret) -> KsInfo: ...
 def describe_ks(ks: str | Secret) -> KsInfo: ...
-def lint_privileges(text: str, use: Literal["token", "start_session"] = "token") -> list[PrivilegeLint]: ...
+def lint_privileges(
+    text: str, use: Literal["token", "start_session"] = "token"
+) -> list[PrivilegeLint]: ...
 def dropped_privileges(requested: str, granted: str) -> list[str]: ...
 def normalize_service_url(url: str, allow_http: bool = False) -> str: ...
 def sandbox_main(arguments: list[str]) -> int: ...

@@ -151,7 +151,7 @@ def _add_account(parser: Parser) -> None:
         "--max-retries", metavar="NUMBER", type=types.count, help="after failures that may pass"
     )
     group.add_argument("--proxy", metavar="URL", help="in place of HTTPS_PROXY")
-    group.add_argument("--ca-file", metavar="PATH", help="further certificate authorities to trust")
+    group.add_argument("--ca-file", metavar="PATH", help="certificate authorities to trust in place of the system's")
 
 
 def _sources(args: argparse.Namespace) -> list[_native.Settings]:
@@ -669,8 +669,12 @@ def _token_to_exchange(args: argparse.Namespace) -> tuple[str, str | _native.Sec
 
 
 def _sandbox(arguments: list[str]) -> int:
+    import signal
+
     from kaltura_app_token import _native
 
+    # The sandbox handles Ctrl-C itself; Python's handler would make an interrupt of it as well.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     return _native.sandbox_main(arguments)
 
 
