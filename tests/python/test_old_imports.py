@@ -1,4 +1,4 @@
-"""The old script as a module: who imports it, extends it, or runs the file of a checkout in place."""
+"""The old script as a module: importing it, extending it, running a checkout in place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sandbox as users of the package have it: from Python, as a fixture, as a command; the demo."""
+"""The sandbox as users have it: from Python, as a fixture, as a command; and the demo."""
 
 from __future__ import annotations
 

@@ -151,7 +151,11 @@ def _add_account(parser: Parser) -> None:
         "--max-retries", metavar="NUMBER", type=types.count, help="after failures that may pass"
     )
     group.add_argument("--proxy", metavar="URL", help="in place of HTTPS_PROXY")
-    group.add_argument("--ca-file", metavar="PATH", help="certificate authorities to trust in place of the system's")
+    group.add_argument(
+        "--ca-file",
+        metavar="PATH",
+        help="certificate authorities to trust in place of the system's",
+    )
 
 
 def _sources(args: argparse.Namespace) -> list[_native.Settings]:
