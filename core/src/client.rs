@@ -3,6 +3,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
+use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -777,8 +778,8 @@ impl Client {
             let widget = self
                 .inner
                 .widget
-                .get(now, || self.fetch_widget_ks(deadline))
-                .await?;
+                .get(now, || self.fetch_widget_ks(deadline));
+            let widget = self.within(deadline, widget).await?;
             let mut form = rest.clone_plain();
             form.push_secret("ks", &widget.ks);
             form.push_secret(
@@ -998,7 +999,9 @@ impl Client {
                 renew_at: None,
             });
         }
-        let mut kept = inner.admin_ks.lock().await;
+        let mut kept = self
+            .within(deadline, async { Ok(inner.admin_ks.lock().await) })
+            .await?;
         let now = self.server_now();
         if let Some(kept) = &*kept
             && kept.renew_at.is_none_or(|renew_at| now < renew_at)
@@ -1194,6 +1197,21 @@ impl Client {
             form.scrubber().and(known.map(Secret::reveal))
         };
         wire::decode(&raw, scrubber).map_err(|error| error.with_request(action.name()))
+    }
+
+    /// Waits for what another call may be holding, no longer than this call may take.
+    async fn within<T>(
+        &self,
+        deadline: Duration,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let left = deadline.saturating_sub(self.inner.clock.steady_now());
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = wait_for(self.cancel.as_ref()) => Err(cancelled_error()),
+            () = self.inner.clock.sleep(left) => Err(self.total_timeout_error()),
+        }
     }
 
     async fn pause(&self, wait: Duration) -> Result<()> {

@@ -132,7 +132,7 @@ impl Network {
 }
 
 /// A text that NULL makes unset.
-fn owned(c: &Caller, text: *const c_char, name: &str) -> Result<Option<String>, Failure> {
+pub(crate) fn owned(c: &Caller, text: *const c_char, name: &str) -> Result<Option<String>, Failure> {
     Ok(c.optional_text(text, name)?.map(str::to_owned))
 }
 

@@ -140,6 +140,37 @@ async fn a_server_that_refuses_every_widget_session_is_not_asked_for_ever() {
     );
 }
 
+/// The first of two exchanges fetches the widget session, slowly; the second waits for the same one, and
+/// can give up on its own.
+#[tokio::test]
+async fn an_exchange_that_waits_for_anothers_widget_session_can_be_cancelled() {
+    let sandbox = sandbox();
+    let token = admin(&sandbox).add_token(&NewToken::new()).await.unwrap();
+    let slow = FaultKind::Latency { ms: 1_000 };
+    sandbox.add_fault(Fault::new("session.startWidgetSession", slow));
+    let client = integrator(&sandbox);
+    let cancel = kaltura_app_token::Cancel::new();
+    let impatient = client.with_cancel(&cancel);
+    let request = request(&token);
+    let started = std::time::Instant::now();
+    let (patient, (given_up, waited), ()) = tokio::join!(
+        client.start_session(&request),
+        async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let error = impatient.start_session(&request).await.unwrap_err();
+            (error.kind(), started.elapsed())
+        },
+        async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            cancel.trigger();
+        }
+    );
+    assert_eq!(given_up, ErrorKind::Cancelled);
+    assert!(waited < Duration::from_millis(600), "{waited:?}");
+    patient.unwrap();
+    assert_eq!(arrived(&sandbox, "session.startWidgetSession"), 1);
+}
+
 #[tokio::test]
 async fn every_reason_not_to_exchange_a_token_has_its_own_code_and_hint() {
     let sandbox = sandbox();
