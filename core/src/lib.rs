@@ -49,6 +49,10 @@ pub use model::{
     TokenStatus, TokenUpdate,
 };
 pub use privileges::{PrivilegeLint, PrivilegeUse, Privileges};
+pub use provider::{
+    CachedSession, MemoryCache, SessionCache, SessionProvider, SessionProviderBuilder,
+    TokenCredentials, TokenSource,
+};
 pub use retry::{Clock, RetryPolicy};
 pub use secret::Secret;
 pub use transport::{BoxFuture, Transport, TransportAnswer, TransportError};

@@ -1,1 +1,1039 @@
-//! Under construction.
+//! [`SessionProvider`]: a valid session whenever one is asked for, minted only when needed.
+//!
+//! Decides when a session is renewed, who waits for it and what a refusal means. The exchange itself is
+//! the client's. No thread and no task belongs to a provider: a session is minted by the callers that
+//! wait for it, and whichever of them is polled carries it on.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{Shared, WeakShared};
+use zeroize::Zeroizing;
+
+use crate::client::Client;
+use crate::config::Settings;
+use crate::error::{ApiCode, ApiError, Error, KsFailure, Result};
+use crate::model::{HashType, Session, SessionKey, SessionRequest};
+use crate::secret::Secret;
+use crate::transport::BoxFuture;
+
+/// The longest time before a session's end at which it is renewed.
+const MARGIN: Duration = Duration::from_secs(300);
+/// The life of a session of which neither the server nor the caller says how long it is.
+const ASSUMED_LIFE: Duration = Duration::from_secs(300);
+/// How far the server's clock may be ahead of what its `Date` headers, in whole seconds, say.
+const DATE_ROUNDING_MS: i64 = 1000;
+/// The wait after a failed renewal: doubled for each following one, up to the longest.
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
+/// The wait after a session and its replacement were both refused as ended: their token is of no use.
+const LOGGED_OUT_BACKOFF: Duration = Duration::from_secs(60);
+/// How long refusals and failures are remembered beyond their wait.
+const REMEMBER: Duration = Duration::from_secs(600);
+/// Below this many keys with something going on nobody looks for what can be forgotten.
+const SWEEP_AT_LEAST: usize = 1024;
+/// Newest first: what tokens should have, what tokens have that were created without one, the rest.
+const HASH_TYPES_TO_TRY: [HashType; 4] = [
+    HashType::Sha256,
+    HashType::Sha1,
+    HashType::Sha512,
+    HashType::Md5,
+];
+
+/// The id and the value of a token, as a [`TokenSource`] gives them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TokenCredentials {
+    /// The token's id.
+    pub id: String,
+    /// The token's value.
+    pub token: Secret,
+    /// The token's hash type, where the source knows it; it wins over the provider's.
+    pub hash_type: Option<HashType>,
+}
+
+impl TokenCredentials {
+    /// Credentials without a hash type.
+    #[must_use]
+    pub fn new(id: impl Into<String>, token: impl Into<Secret>) -> Self {
+        Self {
+            id: id.into(),
+            token: token.into(),
+            hash_type: None,
+        }
+    }
+
+    /// Sets the hash type.
+    #[must_use]
+    pub fn hash_type(mut self, hash_type: HashType) -> Self {
+        self.hash_type = Some(hash_type);
+        self
+    }
+}
+
+type Callable = dyn Fn() -> std::result::Result<TokenCredentials, Box<dyn std::error::Error + Send + Sync>>
+    + Send
+    + Sync;
+
+/// Where a provider gets its token's id and value from, each time that it mints a session.
+#[derive(Clone)]
+pub struct TokenSource(Origin);
+
+#[derive(Clone)]
+enum Origin {
+    Value(TokenCredentials),
+    Environment,
+    Variable { id: String, name: String },
+    File(PathBuf),
+    ValueFile { id: String, path: PathBuf },
+    Callable(Arc<Callable>),
+}
+
+#[derive(serde::Deserialize)]
+struct TokenFile {
+    id: String,
+    token: Secret,
+    #[serde(rename = "hashType")]
+    hash_type: Option<String>,
+}
+
+impl TokenSource {
+    /// This token, for good.
+    #[must_use]
+    pub fn value(id: impl Into<String>, token: impl Into<Secret>) -> Self {
+        Self(Origin::Value(TokenCredentials::new(id, token)))
+    }
+
+    /// The variables `KALTURA_APP_TOKEN_ID` and `KALTURA_APP_TOKEN`, or their other names:
+    /// see [`Settings::from_env`].
+    #[must_use]
+    pub fn environment() -> Self {
+        Self(Origin::Environment)
+    }
+
+    /// The value in a variable of one's own.
+    #[must_use]
+    pub fn variable(id: impl Into<String>, name: impl Into<String>) -> Self {
+        Self(Origin::Variable {
+            id: id.into(),
+            name: name.into(),
+        })
+    }
+
+    /// A file as a rotation's [`crate::FileSink`] writes it: JSON with `id`, `token` and, if it is
+    /// there, `hashType`. Read for every session that is minted, so that a change of the file counts
+    /// from the next one on.
+    #[must_use]
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self(Origin::File(path.into()))
+    }
+
+    /// A file with nothing but the value, such as a mounted secret; a newline at its end is left out.
+    /// Read as often as that of [`TokenSource::file`].
+    #[must_use]
+    pub fn value_file(id: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        Self(Origin::ValueFile {
+            id: id.into(),
+            path: path.into(),
+        })
+    }
+
+    /// Whatever a function answers. It is called for every session that is minted, by the thread that
+    /// polls the `get` that mints it.
+    #[must_use]
+    pub fn callable<F>(function: F) -> Self
+    where
+        F: Fn() -> std::result::Result<TokenCredentials, Box<dyn std::error::Error + Send + Sync>>
+            + Send
+            + Sync
+            + 'static,
+    {
+        Self(Origin::Callable(Arc::new(function)))
+    }
+
+    /// The token as the source has it now.
+    ///
+    /// # Errors
+    /// `Config` when the source has none.
+    pub fn credentials(&self) -> Result<TokenCredentials> {
+        match &self.0 {
+            Origin::Value(credentials) => Ok(credentials.clone()),
+            Origin::Environment => {
+                let settings = Settings::from_env()?;
+                match (settings.app_token_id, settings.app_token) {
+                    (Some(id), Some(token)) => Ok(TokenCredentials::new(id, token)),
+                    (None, _) => Err(unset("KALTURA_APP_TOKEN_ID")),
+                    (_, None) => Err(unset("KALTURA_APP_TOKEN")),
+                }
+            }
+            Origin::Variable { id, name } => match std::env::var(name) {
+                Ok(value) if !value.trim().is_empty() => {
+                    Ok(TokenCredentials::new(id, Zeroizing::new(value).trim()))
+                }
+                _ => Err(unset(name)),
+            },
+            Origin::File(path) => {
+                let text = read_file(path)?;
+                let file: TokenFile = serde_json::from_str(&text).map_err(|error| {
+                    // serde's own text may quote the value.
+                    Error::config(format!(
+                        "token file '{}': line {} is not JSON with \"id\" and \"token\"",
+                        path.display(),
+                        error.line()
+                    ))
+                })?;
+                Ok(TokenCredentials {
+                    id: file.id,
+                    token: file.token,
+                    hash_type: file.hash_type.as_deref().map(HashType::from),
+                })
+            }
+            Origin::ValueFile { id, path } => {
+                let text = read_file(path)?;
+                Ok(TokenCredentials::new(
+                    id,
+                    text.trim_end_matches(['\r', '\n']),
+                ))
+            }
+            Origin::Callable(function) => {
+                function().map_err(|error| Error::config(format!("the token source failed: {error}")))
+            }
+        }
+    }
+}
+
+fn unset(variable: &str) -> Error {
+    Error::config(format!("the environment variable {variable} is not set"))
+}
+
+fn read_file(path: &Path) -> Result<Zeroizing<String>> {
+    std::fs::read_to_string(path)
+        .map(Zeroizing::new)
+        .map_err(|error| {
+            Error::config(format!(
+                "token file '{}' cannot be read: {error}",
+                path.display()
+            ))
+        })
+}
+
+impl fmt::Debug for TokenSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("TokenSource");
+        match &self.0 {
+            Origin::Value(credentials) => debug.field("value", &credentials.id),
+            Origin::Environment => debug.field("variable", &"KALTURA_APP_TOKEN"),
+            Origin::Variable { name, .. } => debug.field("variable", name),
+            Origin::File(path) | Origin::ValueFile { path, .. } => debug.field("file", path),
+            Origin::Callable(_) => debug.field("callable", &"…"),
+        };
+        debug.finish()
+    }
+}
+
+/// A session as a [`SessionCache`] keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CachedSession {
+    /// The session. Its expiry is always set.
+    pub session: Session,
+    /// When it was asked for, in unix seconds by the server's clock.
+    pub started_at: i64,
+    /// The id of the token that it was minted from.
+    pub token_id: String,
+}
+
+impl CachedSession {
+    /// A session that was kept elsewhere: its KS, the id of its token, when it was asked for and when
+    /// it expires (both in unix seconds by the server's clock). Its other fields can be set after.
+    #[must_use]
+    pub fn new(
+        ks: impl Into<Secret>,
+        token_id: impl Into<String>,
+        started_at: i64,
+        expiry: i64,
+    ) -> Self {
+        Self {
+            session: Session {
+                ks: ks.into(),
+                session_type: None,
+                partner_id: None,
+                user_id: None,
+                expiry: Some(expiry),
+                privileges: None,
+                dropped_privileges: Vec::new(),
+                key: None,
+            },
+            started_at,
+            token_id: token_id.into(),
+        }
+    }
+
+    fn expires_ms(&self) -> i64 {
+        self.session.expiry.unwrap_or_default().saturating_mul(1000)
+    }
+
+    fn life_ms(&self) -> i64 {
+        (self.expires_ms() - self.started_at.saturating_mul(1000)).max(0)
+    }
+
+    /// Whether it can still be used, for this long at least.
+    fn is_usable(&self, now: Now, min_remaining_ms: i64) -> bool {
+        let remaining = self.expires_ms() - now.latest;
+        remaining > 0 && remaining >= min_remaining_ms
+    }
+
+    /// Whether it is time for another one.
+    fn is_due(&self, now: Now) -> bool {
+        let margin = (self.life_ms() / 10).min(millis(MARGIN));
+        now.likely >= self.expires_ms() - margin
+    }
+
+    fn hand_out(&self, key: &SessionKey) -> Session {
+        let mut session = self.session.clone();
+        session.key.get_or_insert_with(|| Arc::new(key.clone()));
+        session
+    }
+}
+
+/// Where sessions are kept: the seam for a cache that several processes share.
+///
+/// A cache may forget anything at any time, and answers what it does not have, or cannot reach, with
+/// `None`: the session is then minted again. It belongs to one provider; over a store that several
+/// share, an implementation keeps them apart by something of its own, such as the token's id.
+pub trait SessionCache: fmt::Debug + Send + Sync {
+    /// The session that is kept for this key.
+    fn get<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Option<Arc<CachedSession>>>;
+
+    /// Keeps a session, in place of the one that was kept for the key.
+    fn put<'a>(&'a self, key: &'a SessionKey, session: Arc<CachedSession>) -> BoxFuture<'a, ()>;
+
+    /// Forgets the key's session if it is still the one with this KS, and answers whether it was.
+    fn remove<'a>(&'a self, key: &'a SessionKey, ks: &'a Secret) -> BoxFuture<'a, bool>;
+}
+
+/// Keeps sessions in memory, and of more than fit those that were asked for last.
+#[derive(Debug)]
+pub struct MemoryCache {
+    capacity: usize,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    by_key: HashMap<Arc<SessionKey>, (u64, Arc<CachedSession>)>,
+    by_use: BTreeMap<u64, Arc<SessionKey>>,
+    uses: u64,
+}
+
+impl MemoryCache {
+    /// How many sessions a provider keeps unless told otherwise.
+    pub const DEFAULT_CAPACITY: usize = 10_000;
+
+    /// A cache for this many sessions; 0 counts as 1.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            capacity: capacity.max(1),
+            kept: Mutex::default(),
+        }
+    }
+
+    /// How many sessions are kept, expired ones that nobody asked for since included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lock().by_key.len()
+    }
+
+    /// Whether none is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for MemoryCache {
+    fn default() -> Self {
+        Self::new(Self::DEFAULT_CAPACITY)
+    }
+}
+
+impl Kept {
+    fn touch(&mut self, key: &SessionKey) -> Option<Arc<CachedSession>> {
+        self.uses += 1;
+        let (last_use, session) = self.by_key.get_mut(key)?;
+        let key = self.by_use.remove(last_use)?;
+        *last_use = self.uses;
+        let session = Arc::clone(session);
+        self.by_use.insert(self.uses, key);
+        Some(session)
+    }
+
+    fn remove(&mut self, key: &SessionKey) {
+        if let Some((last_use, _)) = self.by_key.remove(key) {
+            self.by_use.remove(&last_use);
+        }
+    }
+
+    fn insert(&mut self, key: Arc<SessionKey>, session: Arc<CachedSession>, capacity: usize) {
+        self.remove(&key);
+        while self.by_key.len() >= capacity
+            && let Some((_, oldest)) = self.by_use.pop_first()
+        {
+            self.by_key.remove(&oldest);
+        }
+        self.uses += 1;
+        self.by_use.insert(self.uses, Arc::clone(&key));
+        self.by_key.insert(key, (self.uses, session));
+    }
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} sessions", self.by_key.len())
+    }
+}
+
+impl SessionCache for MemoryCache {
+    fn get<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Option<Arc<CachedSession>>> {
+        Box::pin(async { self.lock().touch(key) })
+    }
+
+    fn put<'a>(&'a self, key: &'a SessionKey, session: Arc<CachedSession>) -> BoxFuture<'a, ()> {
+        Box::pin(async {
+            let shared = session.session.key.clone();
+            let key = shared.unwrap_or_else(|| Arc::new(key.clone()));
+            self.lock().insert(key, session, self.capacity);
+        })
+    }
+
+    fn remove<'a>(&'a self, key: &'a SessionKey, ks: &'a Secret) -> BoxFuture<'a, bool> {
+        Box::pin(async {
+            let mut kept = self.lock();
+            let is_it = kept
+                .by_key
+                .get(key)
+                .is_some_and(|(_, cached)| cached.session.ks == *ks);
+            if is_it {
+                kept.remove(key);
+            }
+            is_it
+        })
+    }
+}
+
+/// Settings of a [`SessionProvider`]. Cloning it makes the same provider again for another client, as
+/// a forked child needs it.
+#[derive(Clone, Debug)]
+#[must_use = "nothing happens before build()"]
+pub struct SessionProviderBuilder {
+    source: TokenSource,
+    hash_type: Option<HashType>,
+    capacity: usize,
+    cache: Option<Arc<dyn SessionCache>>,
+}
+
+impl SessionProviderBuilder {
+    /// The token's hash type; SHA256 unless set.
+    ///
+    /// `None` finds it out: SHA256 is tried first, another only when the server answers
+    /// `INVALID_APP_TOKEN_HASH`, and the one that worked is remembered. A wrong value of the token then
+    /// costs four exchanges instead of one.
+    pub fn hash_type(mut self, hash_type: impl Into<Option<HashType>>) -> Self {
+        self.hash_type = hash_type.into();
+        self
+    }
+
+    /// How many sessions are kept at most; 10,000 unless set. Those asked for longest ago go first.
+    pub fn capacity(mut self, sessions: usize) -> Self {
+        self.capacity = sessions;
+        self
+    }
+
+    /// Keeps the sessions elsewhere than in this provider's memory.
+    pub fn cache(mut self, cache: Arc<dyn SessionCache>) -> Self {
+        self.cache = Some(cache);
+        self
+    }
+
+    /// Makes the provider. Asks for nothing yet, neither the server nor the token source.
+    #[must_use]
+    pub fn build(self, client: Client) -> SessionProvider {
+        SessionProvider {
+            inner: Arc::new(Inner {
+                client,
+                source: self.source,
+                hash_type: self.hash_type,
+                hash_type_found: Mutex::new(None),
+                cache: self
+                    .cache
+                    .unwrap_or_else(|| Arc::new(MemoryCache::new(self.capacity))),
+                lanes: Mutex::new(Lanes {
+                    by_key: HashMap::new(),
+                    sweep_at: SWEEP_AT_LEAST,
+                }),
+            }),
+        }
+    }
+}
+
+/// Hands out sessions of one token, and mints one only when there is no good one.
+///
+/// - A session is renewed when a tenth of its life is left, at most five minutes. From then on one
+///   caller renews it and the others go on with it; once it has expired all wait for that renewal.
+///   There is never more than one at a time for the same [`SessionKey`].
+/// - Expiry is the server's, by the server's clock. When its answer names none, it is counted from the
+///   moment of asking with the duration that was asked for, or with five minutes.
+/// - A failed renewal keeps the session for as long as it lasts, and the next one waits a little: 1 s,
+///   2 s, 4 s, up to a minute, or as long as the server asks for.
+/// - Callers that give up (drop the future) disturb nobody who waits for the same session. When nobody
+///   is left, the exchange is abandoned, which harms nothing, and the next caller begins another.
+/// - It never ends a session, and starts no thread and no task.
+///
+/// Cheap to clone; clones share everything.
+///
+/// ```no_run
+/// use kaltura_app_token::{Client, SessionKey, SessionProvider, TokenSource};
+///
+/// # async fn call_the_api(_: &str) -> Result<(), kaltura_app_token::KsFailure> { Ok(()) }
+/// # async fn run() -> kaltura_app_token::Result<()> {
+/// let client = Client::builder().partner_id(123_456).build()?;
+/// let provider = SessionProvider::new(client, TokenSource::file("/run/secrets/kaltura.json"));
+///
+/// let mut session = provider.get(&SessionKey::new().user_id("alice")).await?;
+/// if let Err(reason) = call_the_api(session.ks.reveal()).await {
+///     session = provider.reject(&session, reason).await?;
+///     call_the_api(session.ks.reveal()).await.ok();
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct SessionProvider {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    client: Client,
+    source: TokenSource,
+    hash_type: Option<HashType>,
+    hash_type_found: Mutex<Option<HashType>>,
+    cache: Arc<dyn SessionCache>,
+    lanes: Mutex<Lanes>,
+}
+
+type Flight = Shared<BoxFuture<'static, Result<Arc<CachedSession>>>>;
+
+/// The keys for which something is going on.
+struct Lanes {
+    by_key: HashMap<Arc<SessionKey>, Lane>,
+    sweep_at: usize,
+}
+
+#[derive(Default)]
+struct Lane {
+    // Weak: a flight is kept in the air by those who wait for it.
+    flight: Option<WeakShared<BoxFuture<'static, Result<Arc<CachedSession>>>>>,
+    trouble: Option<Trouble>,
+}
+
+/// What went wrong with a key, since the last session that was not refused.
+struct Trouble {
+    count: u32,
+    /// When the next attempt may be made, by the steady clock.
+    until: Duration,
+    refusal: Option<Refusal>,
+}
+
+impl Trouble {
+    fn is_recent(&self, steady: Duration) -> bool {
+        steady < self.until + REMEMBER
+    }
+}
+
+#[derive(Clone)]
+struct Refusal {
+    error: Error,
+    token_id: String,
+}
+
+/// The server's time in milliseconds: what it likely is, and the latest that it can be.
+#[derive(Clone, Copy)]
+struct Now {
+    likely: i64,
+    latest: i64,
+}
+
+/// What a caller is to do who found no session that is good and not due.
+enum Turn<'a> {
+    /// Somebody else is at it, or it is too early to try again.
+    GoOn(Arc<CachedSession>),
+    Wait(Tidy<'a>, Flight),
+}
+
+/// Clears the lane of a flight that was abandoned. To be dropped after the flight itself.
+struct Tidy<'a> {
+    inner: &'a Inner,
+    key: Arc<SessionKey>,
+}
+
+impl Drop for Tidy<'_> {
+    fn drop(&mut self) {
+        let mut lanes = self.inner.lanes();
+        if let Some(lane) = lanes.by_key.get_mut(&self.key) {
+            lane.flight.take_if(|flight| flight.upgrade().is_none());
+            if lane.flight.is_none() && lane.trouble.is_none() {
+                lanes.by_key.remove(&self.key);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for SessionProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionProvider")
+            .field("source", &self.inner.source)
+            .field("cache", &self.inner.cache)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SessionProvider {
+    /// A provider with the settings of [`SessionProvider::builder`].
+    #[must_use]
+    pub fn new(client: Client, source: TokenSource) -> Self {
+        Self::builder(source).build(client)
+    }
+
+    /// A builder: SHA256, and 10,000 sessions in memory.
+    pub fn builder(source: TokenSource) -> SessionProviderBuilder {
+        SessionProviderBuilder {
+            source,
+            hash_type: Some(HashType::Sha256),
+            capacity: MemoryCache::DEFAULT_CAPACITY,
+            cache: None,
+        }
+    }
+
+    /// A session that is good now.
+    ///
+    /// # Errors
+    /// Those of [`Client::start_session`], when there is no good session and none can be minted;
+    /// `Config` when the token source has no token, or its sessions are dead at birth; `Api` with
+    /// `INVALID_KS` for a while after sessions were refused again and again
+    /// (see [`SessionProvider::reject`]).
+    pub async fn get(&self, key: &SessionKey) -> Result<Session> {
+        self.get_with(key, Duration::ZERO).await
+    }
+
+    /// A session that is good for at least this long, to the precision of the server's whole seconds.
+    ///
+    /// A wish near to a session's whole life mints one with almost every call.
+    ///
+    /// # Errors
+    /// As [`SessionProvider::get`]; `Config` when sessions do not live that long.
+    pub async fn get_with(&self, key: &SessionKey, min_remaining: Duration) -> Result<Session> {
+        if let Some(duration) = key.duration
+            && min_remaining > duration
+        {
+            return Err(lives_too_short(min_remaining, duration));
+        }
+        let inner = &*self.inner;
+        let min_remaining_ms = millis(min_remaining);
+        let current = inner.cache.get(key).await;
+        let now = inner.now();
+        let good = current
+            .as_ref()
+            .filter(|session| session.is_usable(now, min_remaining_ms));
+        match (&current, good) {
+            (_, Some(session)) if !session.is_due(now) => return Ok(session.hand_out(key)),
+            (Some(session), None)
+                if session.is_usable(now, 0) && min_remaining_ms > session.life_ms() =>
+            {
+                return Err(lives_too_short(
+                    min_remaining,
+                    Duration::from_millis(session.life_ms().unsigned_abs()),
+                ));
+            }
+            _ => {}
+        }
+        if good.is_none() {
+            inner.check_refusals(key)?;
+        }
+        let (tidy, flight) = match self.turn(key, current.as_ref(), good) {
+            Turn::GoOn(session) => return Ok(session.hand_out(key)),
+            Turn::Wait(tidy, flight) => (tidy, flight),
+        };
+        let landed = flight.await;
+        drop(tidy);
+        match (landed, current) {
+            (Ok(session), _) => {
+                let remaining = session.expires_ms() - inner.now().likely;
+                if remaining + DATE_ROUNDING_MS < min_remaining_ms {
+                    let life = Duration::from_millis(remaining.max(0).unsigned_abs());
+                    return Err(lives_too_short(min_remaining, life));
+                }
+                Ok(session.hand_out(key))
+            }
+            (Err(error), Some(session)) if session.is_usable(inner.now(), min_remaining_ms) => {
+                log::debug!("a session could not be renewed, the old one goes on: {error}");
+                Ok(session.hand_out(key))
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    /// Takes back a session of this provider that the API refused, and answers the one to try the same
+    /// call with once more.
+    ///
+    /// Only `Expired` and `ActionsLimit` are cured by another session. One that was ended
+    /// (`LoggedOut`) is given up without another try, for its token's new sessions would be refused
+    /// too; unless the token source has another token by now. A session that has been replaced
+    /// meanwhile is simply answered with its replacement. When replacements are refused as well,
+    /// minting waits longer each time, and until then [`SessionProvider::get`] fails with the same
+    /// error. Nothing is ever ended on the server.
+    ///
+    /// # Errors
+    /// `Api` with `INVALID_KS` and the reason when another session would not help; `Config` for a
+    /// session that is not of a provider; otherwise as [`SessionProvider::get`].
+    pub async fn reject(&self, session: &Session, reason: KsFailure) -> Result<Session> {
+        let Some(key) = &session.key else {
+            return Err(Error::config(
+                "the session was not handed out by a session provider",
+            ));
+        };
+        let inner = &*self.inner;
+        let refused = refused(reason);
+        let cured = match reason {
+            KsFailure::Expired | KsFailure::ActionsLimit => true,
+            KsFailure::LoggedOut => false,
+            KsFailure::RestrictedIp | KsFailure::RestrictedUri | KsFailure::NotAccepted => {
+                return Err(refused);
+            }
+        };
+        let current = inner.cache.get(key).await;
+        if let Some(current) = &current
+            && current.session.ks != session.ks
+        {
+            return self.get(key).await;
+        }
+        let was_current = inner.cache.remove(key, &session.ks).await;
+        let lived_its_life = session
+            .expiry
+            .is_some_and(|expiry| inner.now().likely >= expiry.saturating_mul(1000));
+        if let Some(current) = current
+            && was_current
+            && !lived_its_life
+            && reason != KsFailure::ActionsLimit
+        {
+            let again = inner.note_refusal(key, &refused, reason, &current.token_id);
+            let replaced = !cured && inner.source.credentials()?.id != current.token_id;
+            if (cured && !again) || replaced {
+                return self.get(key).await;
+            }
+            return Err(refused);
+        }
+        if cured { self.get(key).await } else { Err(refused) }
+    }
+
+    /// Joins the flight for a key or begins one.
+    fn turn(
+        &self,
+        key: &SessionKey,
+        current: Option<&Arc<CachedSession>>,
+        good: Option<&Arc<CachedSession>>,
+    ) -> Turn<'_> {
+        let inner = &self.inner;
+        let steady = inner.client.clock().steady_now();
+        let mut lanes = inner.lanes();
+        lanes.sweep(steady);
+        let known = lanes.by_key.get_key_value(key);
+        let flight = known.and_then(|(_, lane)| lane.flight.as_ref()?.upgrade());
+        let too_early =
+            known.is_some_and(|(_, lane)| lane.trouble.as_ref().is_some_and(|t| steady < t.until));
+        if let Some(good) = good
+            && (flight.is_some() || too_early)
+        {
+            return Turn::GoOn(Arc::clone(good));
+        }
+        let key = known.map_or_else(|| Arc::new(key.clone()), |(key, _)| Arc::clone(key));
+        let flight = flight.unwrap_or_else(|| {
+            let replaces = current.map(|current| current.session.ks.clone());
+            let flight = Arc::clone(inner).fly(Arc::clone(&key), replaces);
+            let flight: BoxFuture<'static, _> = Box::pin(flight);
+            let flight = flight.shared();
+            lanes.by_key.entry(Arc::clone(&key)).or_default().flight = flight.downgrade();
+            flight
+        });
+        Turn::Wait(Tidy { inner, key }, flight)
+    }
+}
+
+impl Lanes {
+    /// Forgets old troubles when there are many, so that keys nobody asks for again do not add up.
+    fn sweep(&mut self, steady: Duration) {
+        if self.by_key.len() < self.sweep_at {
+            return;
+        }
+        self.by_key.retain(|_, lane| {
+            let recent = |trouble: &Trouble| trouble.is_recent(steady);
+            lane.flight.is_some() || lane.trouble.as_ref().is_some_and(recent)
+        });
+        self.sweep_at = (self.by_key.len() * 2).max(SWEEP_AT_LEAST);
+    }
+
+    fn settle(&mut self, key: &SessionKey, keep_trouble: impl FnOnce(&Trouble) -> bool) {
+        if let Some(lane) = self.by_key.get_mut(key) {
+            lane.flight = None;
+            lane.trouble.take_if(|trouble| !keep_trouble(trouble));
+            if lane.trouble.is_none() {
+                self.by_key.remove(key);
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Now {
+        let ours = millis(self.client.clock().unix_now());
+        match self.client.clock_difference_seconds() {
+            Some(difference) => {
+                let likely = ours + difference * 1000;
+                Now {
+                    likely,
+                    latest: likely + DATE_ROUNDING_MS,
+                }
+            }
+            None => Now {
+                likely: ours,
+                latest: ours,
+            },
+        }
+    }
+
+    /// Mints a session, unless somebody else has done so since the caller looked.
+    async fn fly(
+        self: Arc<Self>,
+        key: Arc<SessionKey>,
+        replaces: Option<Secret>,
+    ) -> Result<Arc<CachedSession>> {
+        let kept = self.cache.get(&key).await.filter(|kept| {
+            replaces.as_ref() != Some(&kept.session.ks) && kept.is_usable(self.now(), 0)
+        });
+        let is_kept = kept.is_some();
+        let minted = match kept {
+            Some(kept) => Ok(kept),
+            None => self.mint(&key).await.map(Arc::new),
+        };
+        match &minted {
+            Ok(session) => {
+                if !is_kept {
+                    self.cache.put(&key, Arc::clone(session)).await;
+                }
+                // A session that was renewed in time was not refused: nothing is held against the key.
+                let refusals_count = replaces.is_none() || is_kept;
+                self.lanes()
+                    .settle(&key, |trouble| refusals_count && trouble.refusal.is_some());
+            }
+            Err(error) => self.note_failure(&key, error),
+        }
+        minted
+    }
+
+    async fn mint(&self, key: &Arc<SessionKey>) -> Result<CachedSession> {
+        let credentials = self.source.credentials()?;
+        let asked = self.client.clock().steady_now();
+        let mut session = self.exchange(&credentials, key).await?;
+        let took = self.client.clock().steady_now().saturating_sub(asked);
+        let now = self.now().likely;
+        let started_at = (now - millis(took)).div_euclid(1000);
+        let assumed = key.duration.unwrap_or(ASSUMED_LIFE);
+        let expiry = *session
+            .expiry
+            .get_or_insert(started_at + millis(assumed) / 1000);
+        if expiry.saturating_mul(1000) <= now {
+            return Err(Error::config(format!(
+                "the sessions of token {} are dead at birth",
+                credentials.id
+            ))
+            .with_hint(
+                "its sessionDuration is 0 or its expiry has come: update it, or create another",
+            ));
+        }
+        session.key = Some(Arc::clone(key));
+        Ok(CachedSession {
+            session,
+            started_at,
+            token_id: credentials.id,
+        })
+    }
+
+    async fn exchange(&self, credentials: &TokenCredentials, key: &SessionKey) -> Result<Session> {
+        let request = |hash_type: &HashType| SessionRequest {
+            id: credentials.id.clone(),
+            token: credentials.token.clone(),
+            hash_type: hash_type.clone(),
+            user_id: key.user_id.clone(),
+            session_type: key.session_type,
+            expiry: key.duration,
+            privileges: key.privileges.clone(),
+        };
+        if let Some(hash_type) = credentials.hash_type.as_ref().or(self.hash_type.as_ref()) {
+            return self.client.start_session(&request(hash_type)).await;
+        }
+        let found = self.hash_type_found().clone();
+        let others = HASH_TYPES_TO_TRY
+            .into_iter()
+            .filter(|hash_type| found.as_ref() != Some(hash_type));
+        let mut mismatch = None;
+        for hash_type in found.clone().into_iter().chain(others) {
+            match self.client.start_session(&request(&hash_type)).await {
+                Err(error) if is_hash_mismatch(&error) => {
+                    mismatch.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+                Ok(session) => {
+                    *self.hash_type_found() = Some(hash_type);
+                    return Ok(session);
+                }
+            }
+        }
+        Err(mismatch.unwrap_or_else(|| Error::config("there is no hash type to try")))
+    }
+
+    fn hash_type_found(&self) -> MutexGuard<'_, Option<HashType>> {
+        self.hash_type_found
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_failure(&self, key: &SessionKey, error: &Error) {
+        let steady = self.client.clock().steady_now();
+        let mut lanes = self.lanes();
+        let Some(lane) = lanes.by_key.get_mut(key) else {
+            return;
+        };
+        lane.flight = None;
+        let before = lane.trouble.take();
+        let count = before.as_ref().map_or(0, |trouble| trouble.count) + 1;
+        let wait = backoff(FIRST_BACKOFF, count).max(error.retry_after().unwrap_or_default());
+        lane.trouble = Some(Trouble {
+            count,
+            until: steady + wait,
+            refusal: before.and_then(|trouble| trouble.refusal),
+        });
+    }
+
+    /// Notes that a current session was refused, and answers whether the one before it was, too.
+    fn note_refusal(
+        &self,
+        key: &Arc<SessionKey>,
+        error: &Error,
+        reason: KsFailure,
+        token_id: &str,
+    ) -> bool {
+        let steady = self.client.clock().steady_now();
+        let mut lanes = self.lanes();
+        let lane = lanes.by_key.entry(Arc::clone(key)).or_default();
+        let before = lane.trouble.as_ref().filter(|trouble| {
+            let refusal = trouble.refusal.as_ref();
+            trouble.is_recent(steady)
+                && refusal.is_some_and(|refusal| refusal.token_id == token_id)
+        });
+        let again = before.map_or(0, |trouble| trouble.count);
+        let first = match reason {
+            KsFailure::LoggedOut => LOGGED_OUT_BACKOFF,
+            _ => FIRST_BACKOFF,
+        };
+        let wait = match again {
+            0 => Duration::ZERO,
+            again => backoff(first, again),
+        };
+        lane.trouble = Some(Trouble {
+            count: again + 1,
+            until: steady + wait,
+            refusal: Some(Refusal {
+                error: error.clone(),
+                token_id: token_id.to_owned(),
+            }),
+        });
+        again > 0
+    }
+
+    /// Fails while it is too early to mint once more what was refused again and again.
+    fn check_refusals(&self, key: &SessionKey) -> Result<()> {
+        let steady = self.client.clock().steady_now();
+        let refusal = {
+            let lanes = self.lanes();
+            let trouble = lanes
+                .by_key
+                .get(key)
+                .and_then(|lane| lane.trouble.as_ref());
+            trouble
+                .filter(|trouble| steady < trouble.until)
+                .and_then(|trouble| trouble.refusal.clone())
+        };
+        match refusal {
+            Some(refusal) if self.source.credentials()?.id == refusal.token_id => {
+                Err(refusal.error)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn backoff(first: Duration, count: u32) -> Duration {
+    let factor = 2_u32.saturating_pow(count.saturating_sub(1));
+    first
+        .saturating_mul(factor)
+        .min(LONGEST_BACKOFF.max(first))
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
+}
+
+fn is_hash_mismatch(error: &Error) -> bool {
+    error
+        .api()
+        .is_some_and(|api| api.meaning() == ApiCode::InvalidAppTokenHash)
+}
+
+fn lives_too_short(wanted: Duration, life: Duration) -> Error {
+    Error::config(format!(
+        "min_remaining: a session is wanted that is good for {wanted:?}, but sessions live for {life:?}"
+    ))
+    .with_hint("ask for less, or for a longer duration; the token's sessionDuration caps it")
+}
+
+/// The API's exception as the server spells it, for a refusal that was reported here.
+fn refused(reason: KsFailure) -> Error {
+    let (ks, code) = match reason {
+        KsFailure::Expired => ("EXPIRED", "-5"),
+        KsFailure::LoggedOut => ("LOGOUT", "-6"),
+        KsFailure::ActionsLimit => ("EXCEEDED_ACTIONS_LIMIT", "-8"),
+        KsFailure::RestrictedIp => ("EXCEEDED_RESTRICTED_IP", "-9"),
+        KsFailure::RestrictedUri => ("EXCEEDED_RESTRICTED_URI", "-11"),
+        KsFailure::NotAccepted => (crate::secret::MASK, "-1"),
+    };
+    Error::from_api(ApiError {
+        code: "INVALID_KS".to_owned(),
+        message: format!("the API refused the session ({ks})"),
+        args: vec![
+            ("KSID".to_owned(), ks.to_owned()),
+            ("ERR_CODE".to_owned(), code.to_owned()),
+        ],
+    })
+}

@@ -280,9 +280,10 @@ def _preset(text: str) -> str:
     return form.format(_privilege(value))
 
 
-def _add_fields(parser: Parser) -> None:
+def _add_fields(parser: Parser, *, new: bool) -> None:
     from kaltura_app_token import _arguments as types
 
+    hash_type, session_type = ("default: SHA256", "default: USER; ") if new else ("", "")
     group = parser.add_argument_group("the token")
     group.add_argument("--description", metavar="TEXT", help="what it is for")
     group.add_argument("--privileges", metavar="TEXT", help="as the API takes them: sview:*,list:*")
@@ -301,12 +302,12 @@ def _add_fields(parser: Parser) -> None:
         "single-entry-playback:ENTRY, analytics-tagged:APP",
     )
     group.add_argument("--session-user-id", metavar="ID", help="user of every session")
-    group.add_argument("--hash-type", type=types.upper, choices=_HASH_TYPES, help="default: SHA256")
+    group.add_argument("--hash-type", type=types.upper, choices=_HASH_TYPES, help=hash_type)
     group.add_argument(
         "--session-type",
         type=types.upper,
         choices=("USER", "ADMIN", "UNSET"),
-        help="default: USER; unset lets whoever exchanges the token choose",
+        help=f"{session_type}unset lets whoever exchanges the token choose",
     )
     group.add_argument(
         "--session-duration",
@@ -343,7 +344,7 @@ def _fields(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _add_create(parser: Parser) -> None:
-    _add_fields(parser)
+    _add_fields(parser, new=True)
     parser.add_argument(
         "--start-session", action="store_true", help="start a session with the new token as well"
     )
@@ -497,7 +498,7 @@ _CLEARABLE = {
 
 def _add_update(parser: Parser) -> None:
     parser.add_argument("id", metavar="ID", help="the token's id")
-    _add_fields(parser)
+    _add_fields(parser, new=False)
     parser.add_argument(
         "--clear",
         metavar="FIELD",
