@@ -13,7 +13,7 @@ VENV := build/venv
 BIN := $(VENV)/bin
 WHEELS := build/wheels
 # Pinned, so that a new release of a tool does not turn the build red.
-PYTHON_TOOLS := maturin==1.16.0 pytest==9.2.0 mypy==2.4.1 ruff==0.17.6
+PYTHON_TOOLS := maturin==1.16.0 pytest==9.2.0 mypy==2.4.1 ruff==0.17.6 uvloop==0.23.0
 # What the official client needs to be imported, which its package does not say.
 OFFICIAL_CLIENT := KalturaApiClient==23.10.0 lxml
 

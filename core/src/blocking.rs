@@ -2,13 +2,18 @@
 //!
 //! Owns the runtime, survives a fork, and lets a caller look up now and then while it waits. The runtime
 //! starts no thread: whichever caller is waiting drives it, so a blocking call costs no switch between
-//! threads. Knows no FFI type.
+//! threads. Only a [`crate::Queue`], whose callers do not wait, has it driven by a thread of its own.
+//! Knows no FFI type.
 
+use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use tokio::runtime::{Handle, Runtime};
+use tokio::sync::Notify;
 
 use crate::client::{Cancel, ClientBuilder};
 use crate::error::{Error, ErrorKind, Result};
@@ -40,11 +45,40 @@ pub struct Client {
 }
 
 /// What belongs to one process and must not be touched by its children.
-#[derive(Debug)]
-struct Process {
+pub(crate) struct Process {
     pid: u32,
     client: Option<crate::Client>,
-    runtime: Option<tokio::runtime::Runtime>,
+    runtime: Option<Arc<Runtime>>,
+    driver: Mutex<Option<Driver>>,
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process").field("pid", &self.pid).finish_non_exhaustive()
+    }
+}
+
+/// A thread that keeps the runtime going while no caller waits.
+struct Driver {
+    stop: Arc<Notify>,
+    thread: JoinHandle<()>,
+}
+
+impl Driver {
+    fn start(runtime: Arc<Runtime>) -> std::io::Result<Self> {
+        let stop = Arc::new(Notify::new());
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::Builder::new()
+            .name("kaltura-queue".to_owned())
+            .spawn(move || runtime.block_on(stopped.notified()))?;
+        Ok(Self { stop, thread })
+    }
+
+    fn stop(self) {
+        self.stop.notify_one();
+        // It ends as soon as it looks up. Were it to panic, it would have ended too.
+        let _ = self.thread.join();
+    }
 }
 
 impl Process {
@@ -57,8 +91,26 @@ impl Process {
         Ok(Self {
             pid: std::process::id(),
             client: Some(builder.clone().build()?),
-            runtime: Some(runtime),
+            runtime: Some(Arc::new(runtime)),
+            driver: Mutex::new(None),
         })
+    }
+
+    /// The runtime, seen to by a thread so that what is spawned goes on while nobody waits.
+    pub(crate) fn drive(&self) -> Result<Handle> {
+        let runtime = self.runtime.as_ref().ok_or_else(forked)?;
+        let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
+        if driver.is_none() {
+            let started = Driver::start(Arc::clone(runtime));
+            *driver = Some(started.map_err(|error| Error::config(format!("the queue's thread: {error}")))?);
+        }
+        Ok(runtime.handle().clone())
+    }
+
+    /// The client, giving up its calls when `cancel` is triggered.
+    pub(crate) fn client(&self, cancel: &Cancel) -> Result<crate::Client> {
+        let client = self.client.as_ref().ok_or_else(forked)?;
+        Ok(client.with_cancel(cancel))
     }
 
     fn is_ours(&self) -> bool {
@@ -117,15 +169,20 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         let (client, runtime) = (self.client.take(), self.runtime.take());
+        let driver = std::mem::take(&mut self.driver);
         if self.is_ours() {
+            // Not on the driver's own thread: a queue keeps the process until a call is collected.
+            if let Some(driver) = driver.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                driver.stop();
+            }
             drop(client);
-            if let Some(runtime) = runtime {
+            if let Some(runtime) = runtime.and_then(Arc::into_inner) {
                 runtime.shutdown_background();
             }
         } else {
             // A child leaks what it inherited: dropping it would close what the parent still uses and
             // take locks that no thread here will ever let go.
-            std::mem::forget((client, runtime));
+            std::mem::forget((client, runtime, driver));
         }
     }
 }
@@ -152,7 +209,7 @@ impl Client {
     }
 
     /// The runtime and the connections of this process, made anew in a child.
-    fn process(&self) -> Result<Arc<Process>> {
+    pub(crate) fn process(&self) -> Result<Arc<Process>> {
         let current = self.process.load_full();
         if let Some(process) = &current
             && process.is_ours()

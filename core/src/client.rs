@@ -1214,7 +1214,7 @@ impl Client {
         }
     }
 
-    async fn pause(&self, wait: Duration) -> Result<()> {
+    pub(crate) async fn pause(&self, wait: Duration) -> Result<()> {
         tokio::select! {
             () = self.inner.clock.sleep(wait) => Ok(()),
             () = wait_for(self.cancel.as_ref()) => Err(cancelled_error()),
@@ -1392,6 +1392,13 @@ impl Tokens {
     /// The next token; `None` at the end. After an error the walk can go on from where it was.
     pub async fn next(&mut self) -> Option<Result<AppToken>> {
         std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
+    }
+}
+
+impl Tokens {
+    /// The tokens of the page at hand that have not been given out yet, without asking for more.
+    pub fn take_page(&mut self) -> impl Iterator<Item = AppToken> {
+        std::mem::take(&mut self.found).into_iter()
     }
 }
 

@@ -32,12 +32,15 @@ mod ks;
 mod model;
 mod privileges;
 mod provider;
+#[cfg(unix)]
+mod queue;
 mod retry;
 mod rotate;
 mod secret;
 mod transport;
 mod wire;
 
+pub use audit::{Audit, Finding, Severity, audit, audit_tokens};
 pub use client::{AdminSession, Cancel, Client, ClientBuilder, Tokens};
 pub use config::{DEFAULT_SERVICE_URL, Need, Settings, Source, normalize_service_url};
 pub use error::{ApiCode, ApiError, Error, ErrorKind, KsFailure, Result};
@@ -53,7 +56,14 @@ pub use provider::{
     CachedSession, MemoryCache, SessionCache, SessionProvider, SessionProviderBuilder,
     TokenCredentials, TokenSource,
 };
+#[cfg(unix)]
+pub use queue::{Completion, Queue, Refused};
 pub use retry::{Clock, RetryPolicy};
+pub use rotate::{
+    CommandSink, Ensured, FileSink, HandOver, Journal, JournalEntry, OldToken, Resume,
+    RevocationFilter, RevocationPlan, RevocationTarget, Revoked, RotateOptions, Rotated,
+    RotationState, RotationStep, Rotator, Sink, WriterSink, ensure, plan_revocation, revoke,
+};
 pub use secret::Secret;
 pub use transport::{BoxFuture, Transport, TransportAnswer, TransportError};
 pub use wire::Action;

@@ -199,9 +199,8 @@ impl TokenSource {
                     text.trim_end_matches(['\r', '\n']),
                 ))
             }
-            Origin::Callable(function) => {
-                function().map_err(|error| Error::config(format!("the token source failed: {error}")))
-            }
+            Origin::Callable(function) => function()
+                .map_err(|error| Error::config(format!("the token source failed: {error}"))),
         }
     }
 }
@@ -741,7 +740,11 @@ impl SessionProvider {
             }
             return Err(refused);
         }
-        if cured { self.get(key).await } else { Err(refused) }
+        if cured {
+            self.get(key).await
+        } else {
+            Err(refused)
+        }
     }
 
     /// Joins the flight for a key or begins one.
@@ -949,8 +952,7 @@ impl Inner {
         let lane = lanes.by_key.entry(Arc::clone(key)).or_default();
         let before = lane.trouble.as_ref().filter(|trouble| {
             let refusal = trouble.refusal.as_ref();
-            trouble.is_recent(steady)
-                && refusal.is_some_and(|refusal| refusal.token_id == token_id)
+            trouble.is_recent(steady) && refusal.is_some_and(|refusal| refusal.token_id == token_id)
         });
         let again = before.map_or(0, |trouble| trouble.count);
         let first = match reason {
@@ -977,10 +979,7 @@ impl Inner {
         let steady = self.client.clock().steady_now();
         let refusal = {
             let lanes = self.lanes();
-            let trouble = lanes
-                .by_key
-                .get(key)
-                .and_then(|lane| lane.trouble.as_ref());
+            let trouble = lanes.by_key.get(key).and_then(|lane| lane.trouble.as_ref());
             trouble
                 .filter(|trouble| steady < trouble.until)
                 .and_then(|trouble| trouble.refusal.clone())
@@ -996,9 +995,7 @@ impl Inner {
 
 fn backoff(first: Duration, count: u32) -> Duration {
     let factor = 2_u32.saturating_pow(count.saturating_sub(1));
-    first
-        .saturating_mul(factor)
-        .min(LONGEST_BACKOFF.max(first))
+    first.saturating_mul(factor).min(LONGEST_BACKOFF.max(first))
 }
 
 fn millis(duration: Duration) -> i64 {

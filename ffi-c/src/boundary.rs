@@ -243,6 +243,18 @@ fn guarded<R>(body: impl FnOnce() -> R) -> Option<R> {
     .ok()
 }
 
+/// An enumeration of the header, which C passes as an integer.
+pub(crate) trait Numbered: Copy + 'static {
+    const NAME: &'static str;
+    const ALL: &'static [Self];
+    fn number(self) -> i32;
+
+    fn from_number(number: i32, argument: &str) -> Result<Self, Failure> {
+        let known = Self::ALL.iter().copied().find(|known| known.number() == number);
+        known.ok_or_else(|| Failure::invalid(format!("{argument}: {number} is no {}", Self::NAME)))
+    }
+}
+
 /// What a getter says when there is nothing to say.
 pub(crate) trait Absent {
     const ABSENT: Self;
@@ -250,6 +262,9 @@ pub(crate) trait Absent {
 
 impl<T> Absent for *const T {
     const ABSENT: Self = std::ptr::null();
+}
+impl<T> Absent for Option<T> {
+    const ABSENT: Self = None;
 }
 impl Absent for kat_status {
     const ABSENT: Self = kat_status::Ok;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kaltura_app_token as core;
 use kaltura_app_token::blocking;
 
-use crate::boundary::{ABSENT, Caller, Failure, Remembers, call, free, get, new, set};
+use crate::boundary::{ABSENT, Caller, Failure, Numbered, Remembers, call, free, get, new, set};
 use crate::error::{kat_error, kat_status};
 use crate::text::{Text, pointer};
 
@@ -21,6 +21,14 @@ pub enum kat_admin_session {
     SignedV1 = 1,
     /// Asked of the server with session.start, which sends it the admin secret.
     Started = 2,
+}
+
+impl Numbered for kat_admin_session {
+    const NAME: &'static str = "kat_admin_session";
+    const ALL: &'static [Self] = &[Self::SignedV2, Self::SignedV1, Self::Started];
+    fn number(self) -> i32 {
+        self as i32
+    }
 }
 
 /// Settings of a client.
@@ -332,11 +340,10 @@ pub unsafe extern "C" fn kat_config_set_admin_session(config: *mut kat_config, h
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(config, |config, _| {
-            config.network.admin_session = Some(match how {
-                0 => core::AdminSession::Signed(core::KsVersion::V2),
-                1 => core::AdminSession::Signed(core::KsVersion::V1),
-                2 => core::AdminSession::Started,
-                _ => return Err(Failure::invalid(format!("how: {how} is no kat_admin_session"))),
+            config.network.admin_session = Some(match kat_admin_session::from_number(how, "how")? {
+                kat_admin_session::SignedV2 => core::AdminSession::Signed(core::KsVersion::V2),
+                kat_admin_session::SignedV1 => core::AdminSession::Signed(core::KsVersion::V1),
+                kat_admin_session::Started => core::AdminSession::Started,
             });
             Ok(())
         })

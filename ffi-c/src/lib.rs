@@ -96,17 +96,17 @@
 #![allow(clippy::must_use_candidate, reason = "a getter whose result is not used harms nobody")]
 
 mod boundary;
-mod client;
-mod config;
-mod error;
-mod ks;
-mod operation;
-mod params;
-mod privileges;
-mod queue;
-mod session;
-mod text;
-mod token;
+pub mod client;
+pub mod config;
+pub mod error;
+pub mod ks;
+pub mod operation;
+pub mod params;
+pub mod privileges;
+pub mod queue;
+pub mod session;
+pub mod text;
+pub mod token;
 
 use std::ffi::c_char;
 

@@ -5,7 +5,6 @@ use std::ffi::c_char;
 use kaltura_app_token as core;
 
 use crate::boundary::{Caller, Failure, strike};
-use crate::error::kat_status;
 use crate::params::{kat_list_params, kat_response_profile, kat_session_params, kat_token_params};
 
 /// Which call a completion belongs to.

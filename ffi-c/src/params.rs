@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kaltura_app_token as core;
 
-use crate::boundary::{ABSENT, Failure, Remembers, call, free, new, set};
+use crate::boundary::{ABSENT, Failure, Numbered, Remembers, call, free, new, set};
 use crate::config::{owned, seconds};
 use crate::error::{kat_error, kat_status};
 
@@ -23,7 +23,7 @@ pub enum kat_session_type {
 /// The status of a token. No call can set it: deleting is the only revocation.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-pub enum kat_token_status {
+pub enum kat_app_token_status {
     /// Cannot be exchanged.
     Disabled = 1,
     /// Can be exchanged.
@@ -50,6 +50,14 @@ pub enum kat_token_field {
     Description = 6,
     /// The token then never expires.
     Expiry = 7,
+}
+
+impl Numbered for kat_token_field {
+    const NAME: &'static str = "kat_token_field";
+    const ALL: &'static [Self] = &[Self::HashType, Self::SessionType, Self::SessionDuration, Self::SessionPrivileges, Self::SessionUserId, Self::Description, Self::Expiry];
+    fn number(self) -> i32 {
+        self as i32
+    }
 }
 
 /// A field of a token: unset, cleared or set.
@@ -143,15 +151,15 @@ fn order_by(name: &str) -> Result<core::TokenOrder, Failure> {
 
 impl kat_token_params {
     fn clear(&mut self, which: i32) -> Result<(), Failure> {
-        match which {
-            1 => self.hash_type = Field::Cleared,
-            2 => self.session_type = Field::Cleared,
-            3 => self.session_duration = Field::Cleared,
-            4 => self.session_privileges = Field::Cleared,
-            5 => self.session_user_id = Field::Cleared,
-            6 => self.description = Field::Cleared,
-            7 => self.expiry = Field::Cleared,
-            _ => return Err(Failure::invalid(format!("which: {which} is no kat_token_field"))),
+        use kat_token_field as F;
+        match F::from_number(which, "which")? {
+            F::HashType => self.hash_type = Field::Cleared,
+            F::SessionType => self.session_type = Field::Cleared,
+            F::SessionDuration => self.session_duration = Field::Cleared,
+            F::SessionPrivileges => self.session_privileges = Field::Cleared,
+            F::SessionUserId => self.session_user_id = Field::Cleared,
+            F::Description => self.description = Field::Cleared,
+            F::Expiry => self.expiry = Field::Cleared,
         }
         Ok(())
     }
@@ -512,7 +520,7 @@ pub unsafe extern "C" fn kat_list_params_add_id_in(
     }
 }
 
-/// Only tokens with this kat_token_status. KAT_ABSENT: unset.
+/// Only tokens with this kat_app_token_status. KAT_ABSENT: unset.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kat_list_params_set_status_equal(
     params: *mut kat_list_params,
@@ -527,7 +535,7 @@ pub unsafe extern "C" fn kat_list_params_set_status_equal(
     }
 }
 
-/// Only tokens with this kat_token_status, or another one that is added.
+/// Only tokens with this kat_app_token_status, or another one that is added.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kat_list_params_add_status_in(
     params: *mut kat_list_params,
@@ -780,6 +788,14 @@ pub enum kat_profile_fields {
     Exclude = 2,
 }
 
+impl Numbered for kat_profile_fields {
+    const NAME: &'static str = "kat_profile_fields";
+    const ALL: &'static [Self] = &[Self::Include, Self::Exclude];
+    fn number(self) -> i32 {
+        self as i32
+    }
+}
+
 /// A profile given with the request (KalturaDetachedResponseProfile): which says a kat_profile_fields, and
 /// fields names them as the API does, separated by commas, such as "id,token".
 #[unsafe(no_mangle)]
@@ -869,9 +885,8 @@ pub unsafe extern "C" fn kat_response_profile_free(profile: *mut kat_response_pr
 
 fn profile_fields(which: i32, names: &str) -> Result<core::ProfileFields, Failure> {
     let names = names.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
-    match which {
-        1 => Ok(core::ProfileFields::Include(names)),
-        2 => Ok(core::ProfileFields::Exclude(names)),
-        _ => Err(Failure::invalid(format!("which: {which} is no kat_profile_fields"))),
-    }
+    Ok(match kat_profile_fields::from_number(which, "which")? {
+        kat_profile_fields::Include => core::ProfileFields::Include(names),
+        kat_profile_fields::Exclude => core::ProfileFields::Exclude(names),
+    })
 }

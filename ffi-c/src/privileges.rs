@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use kaltura_app_token as core;
 
-use crate::boundary::{Failure, call, free, get, new};
+use crate::boundary::{Failure, Numbered, call, free, get, new};
 use crate::error::{kat_error, kat_status};
 use crate::text::{Text, pointer};
 
@@ -16,6 +16,14 @@ pub enum kat_privilege_use {
     Token = 0,
     /// Asked for in addition when a token is exchanged for a session.
     StartSession = 1,
+}
+
+impl Numbered for kat_privilege_use {
+    const NAME: &'static str = "kat_privilege_use";
+    const ALL: &'static [Self] = &[Self::Token, Self::StartSession];
+    fn number(self) -> i32 {
+        self as i32
+    }
 }
 
 /// An ordered set of privileges, each a name with any number of values.
@@ -275,10 +283,9 @@ pub unsafe extern "C" fn kat_privileges_lint(
     unsafe {
         call(err, |c| {
             let (privileges, out) = (c.handle(privileges, "privileges")?, c.out(out, "out")?);
-            let used_for = match used_for {
-                0 => core::PrivilegeUse::Token,
-                1 => core::PrivilegeUse::StartSession,
-                _ => return Err(Failure::invalid(format!("used_for: {used_for} is no kat_privilege_use"))),
+            let used_for = match kat_privilege_use::from_number(used_for, "used_for")? {
+                kat_privilege_use::Token => core::PrivilegeUse::Token,
+                kat_privilege_use::StartSession => core::PrivilegeUse::StartSession,
             };
             out.give(privileges.privileges.lint(used_for));
             Ok(())

@@ -71,7 +71,7 @@ pub unsafe extern "C" fn kat_token_partner_id(token: *const kat_token) -> i64 {
     unsafe { get(token, |token| token.partner_id) }
 }
 
-/// Whether it can be exchanged: a kat_token_status, another number, or KAT_ABSENT.
+/// Whether it can be exchanged: a kat_app_token_status, another number, or KAT_ABSENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kat_token_status(token: *const kat_token) -> i64 {
     // SAFETY: the caller keeps the header's contract.

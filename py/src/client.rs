@@ -1,24 +1,32 @@
-//! `Client`: the blocking client as a Python class. Lets go of the interpreter while it waits, and
-//! looks up for Ctrl-C about every 50 ms.
+//! `Client`: the core's client as a Python class. It waits for each call, without the interpreter and
+//! looking up for Ctrl-C about every 50 ms; or, bound to an event loop's queue, it submits the call and
+//! answers with a future.
 
+use std::future::Future;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use kaltura_app_token as core;
 use kaltura_app_token::blocking;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::convert::{DurationArg, InstantArg, SecretArg, SessionTypeArg, hash_type};
 use crate::errors::{OrRaise, to_pyerr};
 use crate::model::{AppToken, ResponseProfile, Session, SessionInfo, TokenPage, not_picklable};
+use crate::queue::LoopQueue;
 use crate::settings::Settings;
 
 /// Manages an account's tokens and exchanges tokens for sessions.
 #[pyclass(frozen, module = "kaltura_app_token")]
-pub(crate) struct Client(ArcSwapOption<blocking::Client>);
+pub(crate) struct Client {
+    client: ArcSwapOption<blocking::Client>,
+    /// Where calls are submitted; without one they are waited for.
+    queue: Option<Py<LoopQueue>>,
+}
 
 /// Waits for the core without the interpreter; a signal handler that raises cancels the call.
 fn wait<T: Send>(
@@ -169,26 +177,133 @@ fn core_profile(profile: Option<&Bound<'_, ResponseProfile>>) -> Option<core::Re
     profile.map(|profile| profile.get().0.clone())
 }
 
+fn new_token(
+    description: Option<String>,
+    hash_type: Option<&str>,
+    session_type: Option<SessionTypeArg>,
+    session_duration: Option<DurationArg>,
+    session_privileges: Option<String>,
+    session_user_id: Option<String>,
+    expiry: Option<InstantArg>,
+) -> core::NewToken {
+    let mut token = core::NewToken::new()
+        .hash_type(hash_type.map(self::hash_type))
+        .session_type(session_type.map(|kind| kind.0));
+    if let Some(text) = description {
+        token = token.description(text);
+    }
+    if let Some(duration) = session_duration {
+        token = token.session_duration(duration.0);
+    }
+    if let Some(text) = session_privileges {
+        token = token.session_privileges(text);
+    }
+    if let Some(text) = session_user_id {
+        token = token.session_user_id(text);
+    }
+    if let Some(instant) = expiry {
+        token = token.expiry(instant.0);
+    }
+    token
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the keyword arguments of two Python methods"
+)]
+fn token_update(
+    description: Option<String>,
+    hash_type: Option<&str>,
+    session_type: Option<SessionTypeArg>,
+    session_duration: Option<DurationArg>,
+    session_privileges: Option<String>,
+    session_user_id: Option<String>,
+    expiry: Option<InstantArg>,
+    clear: Vec<String>,
+) -> PyResult<core::TokenUpdate> {
+    let mut update = core::TokenUpdate::new();
+    if let Some(text) = description {
+        update = update.description(text);
+    }
+    if let Some(name) = hash_type {
+        update = update.hash_type(self::hash_type(name));
+    }
+    if let Some(kind) = session_type {
+        update = update.session_type(kind.0);
+    }
+    if let Some(duration) = session_duration {
+        update = update.session_duration(duration.0);
+    }
+    if let Some(text) = session_privileges {
+        update = update.session_privileges(text);
+    }
+    if let Some(text) = session_user_id {
+        update = update.session_user_id(text);
+    }
+    if let Some(instant) = expiry {
+        update = update.expiry(instant.0);
+    }
+    for name in clear {
+        let field = core::TokenField::ALL
+            .into_iter()
+            .find(|(_, known)| *known == name);
+        let (field, _) = field.ok_or_else(|| {
+            PyValueError::new_err(format!(
+                "clear: {name:?} is not a field that can be cleared"
+            ))
+        })?;
+        update = update.clear(field);
+    }
+    Ok(update)
+}
+
 impl Client {
     fn build(py: Python<'_>, builder: core::ClientBuilder) -> PyResult<Self> {
         let client = blocking::Client::new(builder).or_raise(py)?;
-        Ok(Self(ArcSwapOption::from_pointee(client)))
+        Ok(Self {
+            client: ArcSwapOption::from_pointee(client),
+            queue: None,
+        })
     }
 
     fn open(&self) -> PyResult<Arc<blocking::Client>> {
-        self.0
+        self.client
             .load_full()
             .ok_or_else(|| PyValueError::new_err("the client is closed"))
     }
 
-    fn call<T: Send>(
+    /// Makes a call: its result, or a future of it where the client is bound to a queue.
+    fn call<T, F>(
         &self,
         py: Python<'_>,
-        call: impl AsyncFnOnce(core::Client) -> core::Result<T> + Send,
-    ) -> PyResult<T> {
+        call: impl FnOnce(core::Client) -> F + Send + 'static,
+        convert: fn(Python<'_>, T) -> PyResult<Py<PyAny>>,
+    ) -> PyResult<Py<PyAny>>
+    where
+        T: Send + 'static,
+        F: Future<Output = core::Result<T>> + Send + 'static,
+    {
         let client = self.open()?;
-        wait(py, |cancel, tick| client.run(cancel, Some(tick), call))
+        if let Some(queue) = &self.queue {
+            return LoopQueue::submit(queue.bind(py), &client, call, convert);
+        }
+        let value = wait(py, |cancel, tick| {
+            client.run(cancel, Some(tick), async move |client| call(client).await)
+        })?;
+        convert(py, value)
     }
+}
+
+fn token_object(py: Python<'_>, token: core::AppToken) -> PyResult<Py<PyAny>> {
+    AppToken(token).into_py_any(py)
+}
+
+fn session_object(py: Python<'_>, session: core::Session) -> PyResult<Py<PyAny>> {
+    Session(session).into_py_any(py)
+}
+
+fn nothing(py: Python<'_>, (): ()) -> PyResult<Py<PyAny>> {
+    Ok(py.None())
 }
 
 #[pymethods]
@@ -277,8 +392,16 @@ impl Client {
 
     /// Closes the connections; later calls fail.
     fn close(&self, py: Python<'_>) {
-        let client = self.0.swap(None);
+        let client = self.client.swap(None);
         py.detach(move || drop(client));
+    }
+
+    /// The same client, whose calls go to this queue and answer with futures.
+    fn _on(&self, queue: Py<LoopQueue>) -> PyResult<Self> {
+        Ok(Self {
+            client: ArcSwapOption::new(Some(self.open()?)),
+            queue: Some(queue),
+        })
     }
 
     #[getter]
@@ -317,32 +440,25 @@ impl Client {
         session_user_id: Option<String>,
         expiry: Option<InstantArg>,
         response_profile: Option<&Bound<'_, ResponseProfile>>,
-    ) -> PyResult<AppToken> {
-        let mut token = core::NewToken::new()
-            .hash_type(hash_type.map(self::hash_type))
-            .session_type(session_type.map(|kind| kind.0));
-        if let Some(text) = description {
-            token = token.description(text);
-        }
-        if let Some(duration) = session_duration {
-            token = token.session_duration(duration.0);
-        }
-        if let Some(text) = session_privileges {
-            token = token.session_privileges(text);
-        }
-        if let Some(text) = session_user_id {
-            token = token.session_user_id(text);
-        }
-        if let Some(instant) = expiry {
-            token = token.expiry(instant.0);
-        }
+    ) -> PyResult<Py<PyAny>> {
+        let token = new_token(
+            description,
+            hash_type,
+            session_type,
+            session_duration,
+            session_privileges,
+            session_user_id,
+            expiry,
+        );
         let profile = core_profile(response_profile);
-        self.call(py, async |client| {
-            client
-                .add_token_with_profile(&token, profile.as_ref())
-                .await
-        })
-        .map(AppToken)
+        self.call(
+            py,
+            move |client| async move {
+                let profile = profile.as_ref();
+                client.add_token_with_profile(&token, profile).await
+            },
+            token_object,
+        )
     }
 
     #[pyo3(signature = (id, *, response_profile=None))]
@@ -351,12 +467,14 @@ impl Client {
         py: Python<'_>,
         id: &str,
         response_profile: Option<&Bound<'_, ResponseProfile>>,
-    ) -> PyResult<AppToken> {
+    ) -> PyResult<Py<PyAny>> {
         let profile = core_profile(response_profile);
-        self.call(py, async |client| {
-            client.get_token_with_profile(id, profile.as_ref()).await
-        })
-        .map(AppToken)
+        let id = id.to_owned();
+        self.call(
+            py,
+            move |client| async move { client.get_token_with_profile(&id, profile.as_ref()).await },
+            token_object,
+        )
     }
 
     #[pyo3(signature = (*, page_size=500, page_index=1, with_secrets=false, response_profile=None, **filters))]
@@ -368,14 +486,17 @@ impl Client {
         with_secrets: bool,
         response_profile: Option<&Bound<'_, ResponseProfile>>,
         filters: Option<&Bound<'_, PyDict>>,
-    ) -> PyResult<TokenPage> {
+    ) -> PyResult<Py<PyAny>> {
         let options = list_options(with_secrets, response_profile, filters)?;
         let pager = core::Pager {
             page_size,
             page_index,
         };
-        let page = self.call(py, async |client| client.list_tokens(&options, pager).await)?;
-        TokenPage::new(py, page)
+        self.call(
+            py,
+            move |client| async move { client.list_tokens(&options, pager).await },
+            |py, page| TokenPage::new(py, page)?.into_py_any(py),
+        )
     }
 
     #[pyo3(signature = (*, with_secrets=false, response_profile=None, **filters))]
@@ -389,6 +510,54 @@ impl Client {
         let options = list_options(with_secrets, response_profile, filters)?;
         let walk = self.open()?.tokens(options).or_raise(py)?;
         Ok(Tokens(Mutex::new(walk)))
+    }
+
+    /// A walk over all tokens whose pages are asked for through the queue.
+    #[pyo3(signature = (*, with_secrets=false, response_profile=None, **filters))]
+    fn _walk(
+        &self,
+        py: Python<'_>,
+        with_secrets: bool,
+        response_profile: Option<&Bound<'_, ResponseProfile>>,
+        filters: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Walk> {
+        let options = list_options(with_secrets, response_profile, filters)?;
+        let walk = self
+            .open()?
+            .with_client(|client| client.tokens(options))
+            .or_raise(py)?;
+        Ok(Walk(Arc::new(Mutex::new(Some(walk)))))
+    }
+
+    /// The next tokens of a walk, at most a page of them; none at its end.
+    fn _next_tokens(&self, py: Python<'_>, walk: &Bound<'_, Walk>) -> PyResult<Py<PyAny>> {
+        let place = Arc::clone(&walk.get().0);
+        let taken = place.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut tokens = taken.ok_or_else(|| {
+            PyRuntimeError::new_err("the walk is waiting for a page already: use it from one task")
+        })?;
+        self.call(
+            py,
+            move |_| async move {
+                let first = tokens.next().await;
+                let mut found = Vec::new();
+                let result = match first {
+                    Some(Ok(token)) => {
+                        found.push(token);
+                        found.extend(tokens.take_page());
+                        Ok(found)
+                    }
+                    Some(Err(error)) => Err(error),
+                    None => Ok(found),
+                };
+                *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(tokens);
+                result
+            },
+            |py, tokens: Vec<core::AppToken>| {
+                let tokens = tokens.into_iter().map(AppToken).collect::<Vec<_>>();
+                tokens.into_py_any(py)
+            },
+        )
     }
 
     #[pyo3(signature = (id, *, description=None, hash_type=None, session_type=None, session_duration=None,
@@ -412,51 +581,105 @@ impl Client {
         expiry: Option<InstantArg>,
         clear: Vec<String>,
         response_profile: Option<&Bound<'_, ResponseProfile>>,
-    ) -> PyResult<AppToken> {
-        let mut update = core::TokenUpdate::new();
-        if let Some(text) = description {
-            update = update.description(text);
-        }
-        if let Some(name) = hash_type {
-            update = update.hash_type(self::hash_type(name));
-        }
-        if let Some(kind) = session_type {
-            update = update.session_type(kind.0);
-        }
-        if let Some(duration) = session_duration {
-            update = update.session_duration(duration.0);
-        }
-        if let Some(text) = session_privileges {
-            update = update.session_privileges(text);
-        }
-        if let Some(text) = session_user_id {
-            update = update.session_user_id(text);
-        }
-        if let Some(instant) = expiry {
-            update = update.expiry(instant.0);
-        }
-        for name in clear {
-            let field = core::TokenField::ALL
-                .into_iter()
-                .find(|(_, known)| *known == name);
-            let (field, _) = field.ok_or_else(|| {
-                PyValueError::new_err(format!(
-                    "clear: {name:?} is not a field that can be cleared"
-                ))
-            })?;
-            update = update.clear(field);
-        }
+    ) -> PyResult<Py<PyAny>> {
+        let update = token_update(
+            description,
+            hash_type,
+            session_type,
+            session_duration,
+            session_privileges,
+            session_user_id,
+            expiry,
+            clear,
+        )?;
         let profile = core_profile(response_profile);
-        self.call(py, async |client| {
-            client
-                .update_token_with_profile(id, &update, profile.as_ref())
-                .await
-        })
-        .map(AppToken)
+        let id = id.to_owned();
+        self.call(
+            py,
+            move |client| async move {
+                let profile = profile.as_ref();
+                client.update_token_with_profile(&id, &update, profile).await
+            },
+            token_object,
+        )
     }
 
-    fn delete_token(&self, py: Python<'_>, id: &str) -> PyResult<()> {
-        self.call(py, async |client| client.delete_token(id).await)
+    /// What `add_token` would send, credentials masked; nothing is sent.
+    #[pyo3(signature = (*, description=None, hash_type=Some("SHA256"), session_type=Some(SessionTypeArg(core::SessionType::User)),
+        session_duration=None, session_privileges=None, session_user_id=None, expiry=None),
+        text_signature = "($self, *, description=None, hash_type='SHA256', session_type='USER', session_duration=None, \
+        session_privileges=None, session_user_id=None, expiry=None)")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "keyword arguments of a Python method"
+    )]
+    fn preview_add(
+        &self,
+        py: Python<'_>,
+        description: Option<String>,
+        hash_type: Option<&str>,
+        session_type: Option<SessionTypeArg>,
+        session_duration: Option<DurationArg>,
+        session_privileges: Option<String>,
+        session_user_id: Option<String>,
+        expiry: Option<InstantArg>,
+    ) -> PyResult<Vec<(String, String)>> {
+        let token = new_token(
+            description,
+            hash_type,
+            session_type,
+            session_duration,
+            session_privileges,
+            session_user_id,
+            expiry,
+        );
+        let preview = self
+            .open()?
+            .with_client(|client| client.preview_add(&token));
+        preview.and_then(|fields| fields).or_raise(py)
+    }
+
+    /// What `update_token` would send, credentials masked; nothing is sent.
+    #[pyo3(signature = (id, *, description=None, hash_type=None, session_type=None, session_duration=None,
+        session_privileges=None, session_user_id=None, expiry=None, clear=Vec::new()),
+        text_signature = "($self, id, *, description=None, hash_type=None, session_type=None, session_duration=None, \
+        session_privileges=None, session_user_id=None, expiry=None, clear=())")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "keyword arguments of a Python method"
+    )]
+    fn preview_update(
+        &self,
+        py: Python<'_>,
+        id: &str,
+        description: Option<String>,
+        hash_type: Option<&str>,
+        session_type: Option<SessionTypeArg>,
+        session_duration: Option<DurationArg>,
+        session_privileges: Option<String>,
+        session_user_id: Option<String>,
+        expiry: Option<InstantArg>,
+        clear: Vec<String>,
+    ) -> PyResult<Vec<(String, String)>> {
+        let update = token_update(
+            description,
+            hash_type,
+            session_type,
+            session_duration,
+            session_privileges,
+            session_user_id,
+            expiry,
+            clear,
+        )?;
+        let preview = self
+            .open()?
+            .with_client(|client| client.preview_update(id, &update));
+        preview.and_then(|fields| fields).or_raise(py)
+    }
+
+    fn delete_token(&self, py: Python<'_>, id: &str) -> PyResult<Py<PyAny>> {
+        let id = id.to_owned();
+        self.call(py, move |client| async move { client.delete_token(&id).await }, nothing)
     }
 
     #[pyo3(signature = (id, token, *, hash_type="SHA256", user_id=None, session_type=None, expiry=None, privileges=None))]
@@ -474,7 +697,7 @@ impl Client {
         session_type: Option<SessionTypeArg>,
         expiry: Option<DurationArg>,
         privileges: Option<String>,
-    ) -> PyResult<Session> {
+    ) -> PyResult<Py<PyAny>> {
         let mut request =
             core::SessionRequest::new(id, token.0).hash_type(self::hash_type(hash_type));
         if let Some(text) = user_id {
@@ -489,18 +712,27 @@ impl Client {
         if let Some(text) = privileges {
             request = request.privileges(text);
         }
-        self.call(py, async |client| client.start_session(&request).await)
-            .map(Session)
+        self.call(
+            py,
+            move |client| async move { client.start_session(&request).await },
+            session_object,
+        )
     }
 
-    fn start_widget_session(&self, py: Python<'_>) -> PyResult<Session> {
-        self.call(py, async |client| client.start_widget_session().await)
-            .map(Session)
+    fn start_widget_session(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.call(
+            py,
+            |client| async move { client.start_widget_session().await },
+            session_object,
+        )
     }
 
-    fn start_admin_session(&self, py: Python<'_>) -> PyResult<Session> {
-        self.call(py, async |client| client.start_admin_session().await)
-            .map(Session)
+    fn start_admin_session(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.call(
+            py,
+            |client| async move { client.start_admin_session().await },
+            session_object,
+        )
     }
 
     #[pyo3(signature = (*, version=2))]
@@ -517,18 +749,17 @@ impl Client {
     }
 
     #[pyo3(signature = (ks=None))]
-    fn session_info(&self, py: Python<'_>, ks: Option<SecretArg>) -> PyResult<SessionInfo> {
+    fn session_info(&self, py: Python<'_>, ks: Option<SecretArg>) -> PyResult<Py<PyAny>> {
         let ks = ks.map(|ks| ks.0);
-        self.call(py, async |client| client.session_info(ks.as_ref()).await)
-            .map(SessionInfo)
+        self.call(
+            py,
+            move |client| async move { client.session_info(ks.as_ref()).await },
+            |py, info| SessionInfo(info).into_py_any(py),
+        )
     }
 
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "Python hands the session over"
-    )]
-    fn end_session(&self, py: Python<'_>, ks: SecretArg) -> PyResult<()> {
-        self.call(py, async |client| client.end_session(&ks.0).await)
+    fn end_session(&self, py: Python<'_>, ks: SecretArg) -> PyResult<Py<PyAny>> {
+        self.call(py, move |client| async move { client.end_session(&ks.0).await }, nothing)
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
@@ -567,3 +798,7 @@ impl Tokens {
         Ok(next.map(AppToken))
     }
 }
+
+/// A walk over all tokens for an event loop; taken while a page is asked for.
+#[pyclass(frozen, module = "kaltura_app_token")]
+pub(crate) struct Walk(Arc<Mutex<Option<core::Tokens>>>);

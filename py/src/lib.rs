@@ -8,6 +8,7 @@ mod convert;
 mod errors;
 mod ks;
 mod model;
+mod queue;
 mod sandbox;
 mod settings;
 
@@ -19,7 +20,7 @@ mod _native {
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
 
     #[pymodule_export]
-    use crate::client::{Client, Tokens};
+    use crate::client::{Client, Tokens, Walk};
     #[pymodule_export]
     use crate::ks::{
         KsInfo, PrivilegeLint, describe_ks, dropped_privileges, lint_privileges,
@@ -27,6 +28,8 @@ mod _native {
     };
     #[pymodule_export]
     use crate::model::{AppToken, ResponseProfile, Secret, Session, SessionInfo, TokenPage};
+    #[pymodule_export]
+    use crate::queue::LoopQueue;
     #[pymodule_export]
     use crate::sandbox::{Sandbox, sandbox_main};
     #[pymodule_export]

@@ -61,5 +61,5 @@ impl Sandbox {
 /// The command `kaltura-app-token sandbox`: serves until Ctrl-C or SIGTERM, returns the exit code.
 #[pyfunction]
 pub(crate) fn sandbox_main(py: Python<'_>, arguments: Vec<String>) -> i32 {
-    py.detach(|| sandbox::main_with_args(arguments))
+    py.detach(|| sandbox::main_with_args("kaltura-app-token sandbox", arguments))
 }

@@ -11,30 +11,10 @@
     >>> session.ks
     Secret('****')
 
-Importing it starts no thread and opens no connection.
+Importing it starts no thread, opens no connection, and loads the native half only when a name of it
+is used: a command that prints its help does without.
 """
 
-from ._native import (
-    AppToken,
-    Client,
-    KsInfo,
-    PrivilegeLint,
-    ResponseProfile,
-    Secret,
-    Session,
-    SessionInfo,
-    Settings,
-    TokenPage,
-    Tokens,
-    __version__,
-    describe_ks,
-    dropped_privileges,
-    lint_privileges,
-    normalize_service_url,
-    open_ks,
-    sign_ks,
-    token_hash,
-)
 from .errors import (
     ApiError,
     CancelledError,
@@ -55,9 +35,34 @@ from .errors import (
     TransportError,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._native import AppToken as AppToken
+    from ._native import Client as Client
+    from ._native import KsInfo as KsInfo
+    from ._native import PrivilegeLint as PrivilegeLint
+    from ._native import ResponseProfile as ResponseProfile
+    from ._native import Secret as Secret
+    from ._native import Session as Session
+    from ._native import SessionInfo as SessionInfo
+    from ._native import Settings as Settings
+    from ._native import TokenPage as TokenPage
+    from ._native import Tokens as Tokens
+    from ._native import __version__ as __version__
+    from ._native import describe_ks as describe_ks
+    from ._native import dropped_privileges as dropped_privileges
+    from ._native import lint_privileges as lint_privileges
+    from ._native import normalize_service_url as normalize_service_url
+    from ._native import open_ks as open_ks
+    from ._native import sign_ks as sign_ks
+    from ._native import token_hash as token_hash
+    from .aio import AsyncClient as AsyncClient
+
+
 __all__ = [
     "ApiError",
     "AppToken",
+    "AsyncClient",
     "CancelledError",
     "Client",
     "ConfigError",
@@ -93,3 +98,18 @@ __all__ = [
     "sign_ks",
     "token_hash",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    home = import_module(".aio" if name == "AsyncClient" else "._native", __name__)
+    value: object = getattr(home, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

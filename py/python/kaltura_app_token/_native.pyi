@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from os import PathLike
-from typing import Literal, TypedDict, final
+from typing import Any, Literal, TypedDict, final
 
 from typing_extensions import Unpack
 
@@ -19,6 +19,7 @@ __all__ = [
     "AppToken",
     "Client",
     "KsInfo",
+    "LoopQueue",
     "PrivilegeLint",
     "ResponseProfile",
     "Sandbox",
@@ -28,6 +29,7 @@ __all__ = [
     "Settings",
     "TokenPage",
     "Tokens",
+    "Walk",
     "__version__",
     "describe_ks",
     "dropped_privileges",
@@ -270,6 +272,15 @@ class Tokens:
     def __next__(self) -> AppToken: ...
 
 @final
+class LoopQueue:
+    def __new__(cls) -> LoopQueue: ...
+    def fileno(self) -> int: ...
+    def collect(self) -> None: ...
+
+@final
+class Walk: ...
+
+@final
 class Client:
     def __new__(
         cls,
@@ -297,6 +308,15 @@ class Client:
     def __enter__(self) -> Client: ...
     def __exit__(self, *exc_info: object) -> None: ...
     def close(self) -> None: ...
+    def _on(self, queue: LoopQueue) -> Client: ...
+    def _walk(
+        self,
+        *,
+        with_secrets: bool = False,
+        response_profile: ResponseProfile | None = None,
+        **filters: Unpack[_TokenFilter],
+    ) -> Walk: ...
+    def _next_tokens(self, walk: Walk) -> Any: ...
     @property
     def service_url(self) -> str: ...
     @property
@@ -348,6 +368,30 @@ class Client:
         clear: Sequence[_TokenField] = (),
         response_profile: ResponseProfile | None = None,
     ) -> AppToken: ...
+    def preview_add(
+        self,
+        *,
+        description: str | None = None,
+        hash_type: _HashType | None = "SHA256",
+        session_type: _SessionType | int | None = "USER",
+        session_duration: int | timedelta | None = None,
+        session_privileges: str | None = None,
+        session_user_id: str | None = None,
+        expiry: int | datetime | None = None,
+    ) -> list[tuple[str, str]]: ...
+    def preview_update(
+        self,
+        id: str,
+        *,
+        description: str | None = None,
+        hash_type: _HashType | None = None,
+        session_type: _SessionType | int | None = None,
+        session_duration: int | timedelta | None = None,
+        session_privileges: str | None = None,
+        session_user_id: str | None = None,
+        expiry: int | datetime | None = None,
+        clear: Sequence[_TokenField] = (),
+    ) -> list[tuple[str, str]]: ...
     def delete_token(self, id: str) -> None: ...
     def start_session(
         self,

@@ -130,7 +130,7 @@ impl Accounts {
         Self::from_json(&text).map_err(|error| format!("{}: {error}", path.display()))
     }
 
-    /// Reads `{"partners":[{"id":…,"adminSecret":"…","userSecret":"…"}]}`. Optional fields of a partner:
+    /// Reads `{"partners":[{"id":…,"adminSecret":"…"}]}`. Optional fields of a partner: `userSecret`,
     /// `additionalAdminSecrets`, `maxSessionDuration` (a number or null), `ksVersion`, `blocked`,
     /// `anonymousUser`.
     ///
@@ -194,7 +194,11 @@ fn account(row: &Value) -> Result<Account, String> {
         .and_then(Value::as_i64)
         .filter(|id| *id > 0)
         .ok_or("id: expected a positive number")?;
-    let mut account = Account::new(id, secret(row, "adminSecret")?, secret(row, "userSecret")?);
+    let user_secret = match row.get("userSecret") {
+        Some(_) => secret(row, "userSecret")?,
+        None => random::hex(16),
+    };
+    let mut account = Account::new(id, secret(row, "adminSecret")?, user_secret);
     if let Some(value) = row.get("additionalAdminSecrets") {
         let texts = value
             .as_array()

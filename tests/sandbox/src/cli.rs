@@ -7,7 +7,7 @@ use crate::accounts::Accounts;
 use crate::sandbox::Sandbox;
 
 const USAGE: &str = "\
-usage: kaltura-sandbox [--host HOST] [--port PORT] [--accounts FILE] [--control]
+usage: {program} [--host HOST] [--port PORT] [--accounts FILE] [--control]
 
 A local Kaltura API v3 server with the session and appToken services, in memory.
 The first line of its output is the service URL.
@@ -68,18 +68,20 @@ fn parse(args: impl IntoIterator<Item = String>) -> Result<Options, String> {
     Ok(options)
 }
 
-/// Runs the command with the arguments after its name, until Ctrl-C or SIGTERM; returns the exit code.
-pub fn main_with_args<I, S>(args: I) -> i32
+/// Runs the command under the name `program`, with the arguments after it, until Ctrl-C or SIGTERM;
+/// returns the exit code.
+pub fn main_with_args<I, S>(program: &str, args: I) -> i32
 where
     I: IntoIterator<Item = S>,
     S: Into<String>,
 {
     let options = match parse(args.into_iter().map(Into::into)) {
         Ok(options) => options,
-        Err(error) => return fail(WRONG_USE, &error),
+        Err(error) => return fail(program, WRONG_USE, &error),
     };
     if options.help {
-        return if io::stdout().write_all(USAGE.as_bytes()).is_ok() {
+        let usage = USAGE.replace("{program}", program);
+        return if io::stdout().write_all(usage.as_bytes()).is_ok() {
             0
         } else {
             FAILED
@@ -93,7 +95,7 @@ where
     if let Some(path) = &options.accounts {
         match Accounts::from_file(path) {
             Ok(accounts) => builder = builder.accounts(accounts),
-            Err(error) => return fail(WRONG_USE, &error),
+            Err(error) => return fail(program, WRONG_USE, &error),
         }
     }
     let runtime = match tokio::runtime::Builder::new_current_thread()
@@ -101,21 +103,22 @@ where
         .build()
     {
         Ok(runtime) => runtime,
-        Err(error) => return fail(FAILED, &error.to_string()),
+        Err(error) => return fail(program, FAILED, &error.to_string()),
     };
     runtime.block_on(async {
         // Before the URL is out: whoever reads it may send the signal at once.
         let mut signals = match Signals::new() {
             Ok(signals) => signals,
-            Err(error) => return fail(FAILED, &error.to_string()),
+            Err(error) => return fail(program, FAILED, &error.to_string()),
         };
         let sandbox = match builder.start() {
             Ok(sandbox) => sandbox,
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                return fail(WRONG_USE, &error.to_string());
+                return fail(program, WRONG_USE, &error.to_string());
             }
             Err(error) => {
                 return fail(
+                    program,
                     FAILED,
                     &format!("{}:{}: {error}", options.host, options.port),
                 );
@@ -140,8 +143,8 @@ where
     })
 }
 
-fn fail(code: i32, message: &str) -> i32 {
-    eprintln!("kaltura-sandbox: {message}");
+fn fail(program: &str, code: i32, message: &str) -> i32 {
+    eprintln!("{program}: {message}");
     code
 }
 

@@ -475,8 +475,8 @@ fn an_accounts_file_is_checked_field_by_field() {
         (r#"{"partners":[]}"#, "partners"),
         (r#"{"partners":[{"id":0}]}"#, "partners[0].id"),
         (
-            r#"{"partners":[{"id":1,"adminSecret":"a"}]}"#,
-            "partners[0].userSecret",
+            r#"{"partners":[{"id":1,"userSecret":"b"}]}"#,
+            "partners[0].adminSecret",
         ),
         (
             r#"{"partners":[{"id":1,"adminSecret":"a","userSecret":"b","ksVersion":3}]}"#,

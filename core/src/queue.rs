@@ -1,0 +1,360 @@
+//! A queue of calls that are under way and of what they came to, for callers with an event loop: they
+//! submit, watch one file descriptor, and collect.
+//!
+//! The calls run on a thread of the client's, started with the first of them; nothing of the caller's
+//! ever runs there. Knows neither FFI types nor which calls there are.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::task::AbortHandle;
+
+use crate::blocking::{self, Process};
+use crate::client::Cancel;
+use crate::error::{Error, ErrorKind, Result};
+
+/// What came of a submitted call.
+#[derive(Debug)]
+pub struct Completion<M, T> {
+    /// What [`Queue::submit`] returned for it.
+    pub operation: u64,
+    /// What the caller said of it when it was submitted.
+    pub tag: M,
+    /// Its result; `None` when it panicked.
+    pub result: Option<Result<T>>,
+}
+
+/// Why a call was not accepted.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Refused {
+    /// As many calls as may be are in flight.
+    Full,
+    /// The queue cannot be used, or the client cannot.
+    Failed(Error),
+}
+
+/// Calls in flight, with a descriptor that is readable as long as a completion waits to be collected.
+///
+/// Every accepted call has exactly one completion, also when it is cancelled or panics. A call is in
+/// flight from [`Queue::submit`] until its completion has been collected with [`Queue::next`]. Every
+/// method may be called from many threads at once. Dropping the queue gives up what is in flight,
+/// without waiting for the network.
+///
+/// After a fork the queue is the parent's: in the child every method says `Forked`.
+pub struct Queue<M, T> {
+    shared: Option<Arc<Shared<M, T>>>,
+    pid: u32,
+    limit: usize,
+}
+
+struct Shared<M, T> {
+    state: Mutex<State<M, T>>,
+    completed: Condvar,
+    idle: Condvar,
+    signal: Signal,
+}
+
+struct State<M, T> {
+    last_operation: u64,
+    in_flight: HashMap<u64, InFlight<M>>,
+    completed: VecDeque<(u64, Option<Result<T>>)>,
+    /// Tasks that are not gone yet.
+    tasks: usize,
+}
+
+struct InFlight<M> {
+    tag: M,
+    cancel: Cancel,
+    task: AbortHandle,
+    /// Keeps the client's runtime going until the completion has been collected, and thereby has it
+    /// end on a thread of the caller's: its own thread could not wait for itself.
+    _process: Arc<Process>,
+}
+
+impl<M: Send + 'static, T: Send + 'static> Queue<M, T> {
+    /// A queue that accepts up to `limit` calls at a time.
+    ///
+    /// # Errors
+    /// `Config` for a limit of 0, or when the operating system gives no descriptor.
+    pub fn new(limit: usize) -> Result<Self> {
+        if limit == 0 {
+            return Err(Error::config("limit: a queue of 0 would never accept anything"));
+        }
+        let signal = Signal::new()
+            .map_err(|error| Error::config(format!("the queue's descriptor: {error}")))?;
+        let shared = Shared {
+            state: Mutex::new(State {
+                last_operation: 0,
+                in_flight: HashMap::new(),
+                completed: VecDeque::new(),
+                tasks: 0,
+            }),
+            completed: Condvar::new(),
+            idle: Condvar::new(),
+            signal,
+        };
+        Ok(Self {
+            shared: Some(Arc::new(shared)),
+            pid: std::process::id(),
+            limit,
+        })
+    }
+
+    /// The descriptor: readable if and only if a completion waits. Close-on-exec; only to be watched,
+    /// never read.
+    ///
+    /// # Errors
+    /// `Forked` in a child.
+    pub fn descriptor(&self) -> Result<BorrowedFd<'_>> {
+        self.shared().map(|shared| shared.signal.as_fd())
+    }
+
+    /// How many calls are in flight.
+    ///
+    /// # Errors
+    /// `Forked` in a child.
+    pub fn in_flight(&self) -> Result<usize> {
+        self.shared().map(|shared| shared.state().in_flight.len())
+    }
+
+    /// Starts a call and returns its number, which is never given again.
+    ///
+    /// # Errors
+    /// `Full`, or that the queue or the client cannot be used here.
+    pub fn submit<F>(
+        &self,
+        client: &blocking::Client,
+        tag: M,
+        call: impl FnOnce(crate::Client) -> F,
+    ) -> std::result::Result<u64, Refused>
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let shared = self.shared().map_err(Refused::Failed)?;
+        let process = client.process().map_err(Refused::Failed)?;
+        let runtime = process.drive().map_err(Refused::Failed)?;
+        let cancel = Cancel::new();
+        let call = call(process.client(&cancel).map_err(Refused::Failed)?);
+
+        let mut state = shared.state();
+        if state.in_flight.len() >= self.limit {
+            return Err(Refused::Full);
+        }
+        let operation = state.last_operation + 1;
+        let task = Task(Arc::clone(shared));
+        // Spawned under the lock, so that the completion finds the call among those in flight.
+        let task = runtime.spawn(async move {
+            let result = contained(call).await;
+            task.0.complete(operation, result);
+        });
+        let call = InFlight {
+            tag,
+            cancel,
+            task: task.abort_handle(),
+            _process: process,
+        };
+        state.last_operation = operation;
+        state.tasks += 1;
+        state.in_flight.insert(operation, call);
+        Ok(operation)
+    }
+
+    /// Gives up a call. Its completion comes all the same, and says `Cancelled` unless the call was
+    /// faster. A call that is no longer under way is left alone.
+    ///
+    /// # Errors
+    /// `Config` for a number that was never given; `Forked` in a child.
+    pub fn cancel(&self, operation: u64) -> Result<()> {
+        let state = self.shared()?.state();
+        if operation == 0 || operation > state.last_operation {
+            return Err(Error::config(format!("operation: {operation} was never submitted to this queue")));
+        }
+        let cancel = state.in_flight.get(&operation).map(|call| call.cancel.clone());
+        drop(state);
+        if let Some(cancel) = cancel {
+            cancel.trigger();
+        }
+        Ok(())
+    }
+
+    /// Collects a completion, waiting for one up to `timeout` or, without, for as long as it takes.
+    ///
+    /// # Errors
+    /// `Forked` in a child.
+    pub fn next(&self, timeout: Option<Duration>) -> Result<Option<Completion<M, T>>> {
+        let shared = self.shared()?;
+        let Some((operation, result, call)) = shared.take(timeout) else {
+            return Ok(None);
+        };
+        Ok(Some(Completion {
+            operation,
+            tag: call.tag,
+            result,
+        }))
+    }
+}
+
+impl<M, T> Queue<M, T> {
+    fn shared(&self) -> Result<&Arc<Shared<M, T>>> {
+        match &self.shared {
+            Some(shared) if self.pid == std::process::id() => Ok(shared),
+            _ => Err(Error::new(
+                ErrorKind::Forked,
+                "the queue belongs to the process that this one was forked from",
+            )
+            .with_hint("make a queue here")),
+        }
+    }
+}
+
+impl<M, T> Drop for Queue<M, T> {
+    fn drop(&mut self) {
+        let Some(shared) = self.shared.take() else { return };
+        if self.pid != std::process::id() {
+            // The parent's threads may have held its lock when this process was made from it.
+            std::mem::forget(shared);
+            return;
+        }
+        let mut state = shared.state();
+        let in_flight = std::mem::take(&mut state.in_flight);
+        for call in in_flight.values() {
+            call.task.abort();
+        }
+        // Not for the network: for the client's thread to let go of what it is polling.
+        let mut state = shared
+            .idle
+            .wait_while(state, |state| state.tasks > 0)
+            .unwrap_or_else(PoisonError::into_inner);
+        let completed = std::mem::take(&mut state.completed);
+        drop(state);
+        drop((completed, in_flight));
+    }
+}
+
+impl<M, T> fmt::Debug for Queue<M, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
+impl<M, T> Shared<M, T> {
+    fn state(&self) -> MutexGuard<'_, State<M, T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn complete(&self, operation: u64, result: Option<Result<T>>) {
+        let mut state = self.state();
+        // Raised and lowered under the lock: at no time does the descriptor say anything else.
+        if state.completed.is_empty() {
+            self.signal.raise();
+        }
+        state.completed.push_back((operation, result));
+        drop(state);
+        self.completed.notify_one();
+    }
+
+    fn take(&self, timeout: Option<Duration>) -> Option<(u64, Option<Result<T>>, InFlight<M>)> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut state = self.state();
+        let (operation, result) = loop {
+            if let Some(completed) = state.completed.pop_front() {
+                break completed;
+            }
+            state = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+                None => self.completed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => return None,
+                Some(left) => self.completed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
+        };
+        if state.completed.is_empty() {
+            self.signal.lower();
+        }
+        // Every completion has its call: only this removes one, and `complete` comes once for each.
+        let call = state.in_flight.remove(&operation)?;
+        Some((operation, result, call))
+    }
+}
+
+/// A task's hold on the queue.
+struct Task<M, T>(Arc<Shared<M, T>>);
+
+impl<M, T> Drop for Task<M, T> {
+    fn drop(&mut self) {
+        self.0.state().tasks -= 1;
+        self.0.idle.notify_all();
+    }
+}
+
+/// The call's result, or `None` when it panicked.
+async fn contained<T>(call: impl Future<Output = Result<T>>) -> Option<Result<T>> {
+    let mut call = pin!(call);
+    poll_fn(|context| {
+        catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(context).map(Some)))
+            .unwrap_or(std::task::Poll::Ready(None))
+    })
+    .await
+}
+
+/// A descriptor that is readable while raised.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+struct Signal(std::os::fd::OwnedFd);
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+impl Signal {
+    fn new() -> std::io::Result<Self> {
+        use rustix::event::{EventfdFlags, eventfd};
+        Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
+    }
+
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    fn raise(&self) {
+        // Fails only when it is raised 2^64 - 1 times.
+        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+    }
+
+    fn lower(&self) {
+        // Fails only when it is not raised, and then it is as it should be.
+        let _ = rustix::io::read(&self.0, &mut [0_u8; 8]);
+    }
+}
+
+/// A descriptor that is readable while raised.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+struct Signal {
+    reader: std::io::PipeReader,
+    writer: std::io::PipeWriter,
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+impl Signal {
+    fn new() -> std::io::Result<Self> {
+        let (reader, writer) = std::io::pipe()?;
+        rustix::io::ioctl_fionbio(&reader, true)?;
+        rustix::io::ioctl_fionbio(&writer, true)?;
+        Ok(Self { reader, writer })
+    }
+
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
+    }
+
+    fn raise(&self) {
+        // Fails only when it is raised and never lowered until the pipe is full.
+        let _ = rustix::io::write(&self.writer, &[1]);
+    }
+
+    fn lower(&self) {
+        // Fails only when it is not raised, and then it is as it should be.
+        let _ = rustix::io::read(&self.reader, &mut [0_u8; 1]);
+    }
+}

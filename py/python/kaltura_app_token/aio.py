@@ -1,0 +1,172 @@
+"""`AsyncClient`: the methods of `Client` for asyncio.
+
+Calls run at the same time without a thread for each: they go to a queue of the event loop that
+makes them, and the loop is woken through a file descriptor when one has ended. This module knows
+asyncio and nothing of what the calls do. What it offers is typed in `aio.pyi`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import weakref
+
+from . import _native
+
+_METHODS = (
+    "add_token",
+    "get_token",
+    "list_tokens",
+    "update_token",
+    "delete_token",
+    "start_session",
+    "start_widget_session",
+    "start_admin_session",
+    "session_info",
+    "end_session",
+)
+
+
+class AsyncClient:
+    """Manages an account's tokens and exchanges tokens for sessions, for asyncio.
+
+    Takes the arguments of `Client`, and has its methods. One client serves any number of tasks and
+    of event loops, and works on both sides of a fork. Cancelling a task that waits for a call gives
+    the request up; a token whose creation is given up this way may still have been created.
+
+    Example:
+        >>> import asyncio
+        >>> from kaltura_app_token import AsyncClient
+        >>> from kaltura_app_token.sandbox import Sandbox
+        >>> async def main(sandbox):
+        ...     async with AsyncClient(
+        ...         sandbox.partner_id,
+        ...         admin_secret=sandbox.admin_secret,
+        ...         service_url=sandbox.service_url,
+        ...     ) as client:
+        ...         await asyncio.gather(*(client.add_token() for _ in range(3)))
+        ...         return len([token async for token in client.tokens()])
+        >>> with Sandbox() as sandbox:
+        ...     asyncio.run(main(sandbox))
+        3
+    """
+
+    def __init__(self, *args, **options):
+        self._client = _native.Client(*args, **options)
+        # A loop that is gone takes its queue with it.
+        self._bound = weakref.WeakKeyDictionary()
+
+    @classmethod
+    def _over(cls, client):
+        self = cls.__new__(cls)
+        self._client = client
+        self._bound = weakref.WeakKeyDictionary()
+        return self
+
+    @classmethod
+    def from_settings(cls, settings, **options):
+        """A client for resolved settings."""
+        return cls._over(_native.Client.from_settings(settings, **options))
+
+    @classmethod
+    def from_env(cls, **options):
+        """A client for what the `KALTURA_…` variables say."""
+        return cls._over(_native.Client.from_env(**options))
+
+    @classmethod
+    def from_config(cls, path="config.json", **options):
+        """A client for what a `config.json` says."""
+        return cls._over(_native.Client.from_config(path, **options))
+
+    def _here(self):
+        """The client bound to the running loop's queue."""
+        loop = asyncio.get_running_loop()
+        try:
+            return self._bound[loop][1]
+        except KeyError:
+            queue = _native.LoopQueue()
+            client = self._client._on(queue)
+            loop.add_reader(queue.fileno(), queue.collect)
+            self._bound[loop] = (queue, client)
+            return client
+
+    def tokens(self, **filters):
+        """All tokens that pass the filter, oldest first, asked for page by page.
+
+        Every token that exists from the start of the walk to its end comes exactly once.
+        """
+        return _AsyncTokens(self, filters)
+
+    def sign_admin_session(self, *, version=2):
+        """An ADMIN session signed here with the admin secret; nothing is sent."""
+        return self._client.sign_admin_session(version=version)
+
+    @property
+    def service_url(self):
+        return self._client.service_url
+
+    @property
+    def partner_id(self):
+        return self._client.partner_id
+
+    @property
+    def clock_difference(self):
+        return self._client.clock_difference
+
+    async def aclose(self):
+        """Closes the connections; later calls fail."""
+        loop = asyncio.get_running_loop()
+        bound = self._bound.pop(loop, None)
+        if bound is not None:
+            queue, client = bound
+            loop.remove_reader(queue.fileno())
+            client.close()
+        self._client.close()
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *exc_info):
+        await self.aclose()
+
+    def __repr__(self):
+        return f"Async{self._client!r}"
+
+    def __reduce__(self):
+        return self._client.__reduce__()
+
+
+class _AsyncTokens:
+    def __init__(self, client, filters):
+        self._client = client
+        self._walk = client._client._walk(**filters)
+        self._page = []
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        while not self._page:
+            page = await self._client._here()._next_tokens(self._walk)
+            if not page:
+                raise StopAsyncIteration
+            self._page = page[::-1]
+        return self._page.pop()
+
+
+def _method(name):
+    waiting = getattr(_native.Client, name)
+
+    async def call(self, *args, **options):
+        return await getattr(self._here(), name)(*args, **options)
+
+    call.__name__ = name
+    call.__qualname__ = f"AsyncClient.{name}"
+    call.__doc__ = waiting.__doc__
+    call.__signature__ = inspect.signature(waiting)
+    return call
+
+
+for _name in _METHODS:
+    setattr(AsyncClient, _name, _method(_name))
+del _name

@@ -1,0 +1,121 @@
+"""Types of `kaltura_app_token.aio`."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
+from os import PathLike
+from typing import Literal
+
+from typing_extensions import Self, Unpack
+
+from ._native import (
+    AppToken,
+    ResponseProfile,
+    Secret,
+    Session,
+    SessionInfo,
+    Settings,
+    TokenPage,
+    _ClientOptions,
+    _HashType,
+    _OrderedTokenFilter,
+    _SessionType,
+    _TokenField,
+    _TokenFilter,
+)
+
+class AsyncClient:
+    def __init__(
+        self,
+        partner_id: int | None = None,
+        *,
+        admin_secret: str | Secret | None = None,
+        ks: str | Secret | None = None,
+        service_url: str | None = None,
+        user_id: str | None = None,
+        admin_session_duration: int | timedelta | None = None,
+        admin_privileges: str | None = None,
+        **options: Unpack[_ClientOptions],
+    ) -> None: ...
+    @classmethod
+    def from_settings(
+        cls,
+        settings: Settings,
+        **options: Unpack[_ClientOptions],
+    ) -> Self: ...
+    @classmethod
+    def from_env(cls, **options: Unpack[_ClientOptions]) -> Self: ...
+    @classmethod
+    def from_config(
+        cls, path: str | PathLike[str] = "config.json", **options: Unpack[_ClientOptions]
+    ) -> Self: ...
+    async def aclose(self) -> None: ...
+    async def __aenter__(self) -> Self: ...
+    async def __aexit__(self, *exc_info: object) -> None: ...
+    @property
+    def service_url(self) -> str: ...
+    @property
+    def partner_id(self) -> int | None: ...
+    @property
+    def clock_difference(self) -> int | None: ...
+    async def add_token(
+        self,
+        *,
+        description: str | None = None,
+        hash_type: _HashType | None = "SHA256",
+        session_type: _SessionType | int | None = "USER",
+        session_duration: int | timedelta | None = None,
+        session_privileges: str | None = None,
+        session_user_id: str | None = None,
+        expiry: int | datetime | None = None,
+        response_profile: ResponseProfile | None = None,
+    ) -> AppToken: ...
+    async def get_token(
+        self, id: str, *, response_profile: ResponseProfile | None = None
+    ) -> AppToken: ...
+    async def list_tokens(
+        self,
+        *,
+        page_size: int = 500,
+        page_index: int = 1,
+        with_secrets: bool = False,
+        response_profile: ResponseProfile | None = None,
+        **filters: Unpack[_OrderedTokenFilter],
+    ) -> TokenPage: ...
+    def tokens(
+        self,
+        *,
+        with_secrets: bool = False,
+        response_profile: ResponseProfile | None = None,
+        **filters: Unpack[_TokenFilter],
+    ) -> AsyncIterator[AppToken]: ...
+    async def update_token(
+        self,
+        id: str,
+        *,
+        description: str | None = None,
+        hash_type: _HashType | None = None,
+        session_type: _SessionType | int | None = None,
+        session_duration: int | timedelta | None = None,
+        session_privileges: str | None = None,
+        session_user_id: str | None = None,
+        expiry: int | datetime | None = None,
+        clear: Sequence[_TokenField] = (),
+        response_profile: ResponseProfile | None = None,
+    ) -> AppToken: ...
+    async def delete_token(self, id: str) -> None: ...
+    async def start_session(
+        self,
+        id: str,
+        token: str | Secret,
+        *,
+        hash_type: _HashType = "SHA256",
+        user_id: str | None = None,
+        session_type: _SessionType | int | None = None,
+        expiry: int | timedelta | None = None,
+        privileges: str | None = None,
+    ) -> Session: ...
+    async def start_widget_session(self) -> Session: ...
+    async def start_admin_session(self) -> Session: ...
+    def sign_admin_session(self, *, version: Literal[1, 2] = 2) -> Session: ...
+    async def session_info(self, ks: str | Secret | None = None) -> SessionInfo: ...
+    async def end_session(self, ks: str | Secret) -> None: ...
