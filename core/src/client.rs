@@ -548,7 +548,10 @@ impl Client {
             });
         match created {
             Err(error) if error.kind() == ErrorKind::OutcomeUnknown => {
-                Err(self.look_for_it(token, asked_at, error, deadline).await)
+                let error = self.look_for_it(token, asked_at, error, deadline).await;
+                // A caller that has given up does not see the error.
+                log::warn!("{}: {error}", Action::TokenAdd.name());
+                Err(error)
             }
             other => other,
         }
@@ -1342,6 +1345,13 @@ fn session(answer: SessionAnswer, requested: Option<&str>) -> Result<Session> {
         }
         _ => Vec::new(),
     };
+    if !dropped_privileges.is_empty() {
+        log::warn!(
+            "{}: the server dropped {}",
+            Action::TokenStartSession.name(),
+            dropped_privileges.join(",")
+        );
+    }
     Ok(Session {
         ks,
         session_type: info.session_type,

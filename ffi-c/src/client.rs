@@ -303,7 +303,8 @@ pub unsafe extern "C" fn kat_client_start_admin_session(
     }
 }
 
-/// What the server reads from a session (session.get). ks may be NULL: the client's own admin session.
+/// What the server reads from a session (session.get), asked with the client's admin session. ks may be NULL: that
+/// session itself.
 ///
 /// cancel may be NULL.
 #[unsafe(no_mangle)]

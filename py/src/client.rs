@@ -16,6 +16,7 @@ use pyo3::types::{PyDict, PyTuple};
 
 use crate::convert::{DurationArg, InstantArg, SecretArg, SessionTypeArg, hash_type};
 use crate::errors::{OrRaise, to_pyerr};
+use crate::logging;
 use crate::model::{AppToken, ResponseProfile, Session, SessionInfo, TokenPage, not_picklable};
 use crate::queue::LoopQueue;
 use crate::settings::Settings;
@@ -284,6 +285,7 @@ impl Client {
         F: Future<Output = core::Result<T>> + Send + 'static,
     {
         let client = self.open()?;
+        logging::follow(py)?;
         if let Some(queue) = &self.queue {
             return LoopQueue::submit(queue.bind(py), &client, call, convert);
         }
@@ -302,6 +304,7 @@ fn session_object(py: Python<'_>, session: core::Session) -> PyResult<Py<PyAny>>
     Session(session).into_py_any(py)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "one of several conversions")]
 fn nothing(py: Python<'_>, (): ()) -> PyResult<Py<PyAny>> {
     Ok(py.None())
 }
@@ -532,8 +535,8 @@ impl Client {
     /// The next tokens of a walk, at most a page of them; none at its end.
     fn _next_tokens(&self, py: Python<'_>, walk: &Bound<'_, Walk>) -> PyResult<Py<PyAny>> {
         let place = Arc::clone(&walk.get().0);
-        let taken = place.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let mut tokens = taken.ok_or_else(|| {
+        let at_rest = place.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut tokens = at_rest.ok_or_else(|| {
             PyRuntimeError::new_err("the walk is waiting for a page already: use it from one task")
         })?;
         self.call(
@@ -598,7 +601,9 @@ impl Client {
             py,
             move |client| async move {
                 let profile = profile.as_ref();
-                client.update_token_with_profile(&id, &update, profile).await
+                client
+                    .update_token_with_profile(&id, &update, profile)
+                    .await
             },
             token_object,
         )
@@ -679,7 +684,11 @@ impl Client {
 
     fn delete_token(&self, py: Python<'_>, id: &str) -> PyResult<Py<PyAny>> {
         let id = id.to_owned();
-        self.call(py, move |client| async move { client.delete_token(&id).await }, nothing)
+        self.call(
+            py,
+            move |client| async move { client.delete_token(&id).await },
+            nothing,
+        )
     }
 
     #[pyo3(signature = (id, token, *, hash_type="SHA256", user_id=None, session_type=None, expiry=None, privileges=None))]
@@ -759,7 +768,11 @@ impl Client {
     }
 
     fn end_session(&self, py: Python<'_>, ks: SecretArg) -> PyResult<Py<PyAny>> {
-        self.call(py, move |client| async move { client.end_session(&ks.0).await }, nothing)
+        self.call(
+            py,
+            move |client| async move { client.end_session(&ks.0).await },
+            nothing,
+        )
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {

@@ -7,6 +7,7 @@ mod client;
 mod convert;
 mod errors;
 mod ks;
+mod logging;
 mod model;
 mod queue;
 mod sandbox;

@@ -1,0 +1,851 @@
+//! Sessions that are kept, renewed in time and given up when they are refused.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod virtual_time;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use kaltura_app_token::{
+    BoxFuture, CachedSession, Cancel, Client, Clock, ErrorKind, HashType, KsFailure, MemoryCache,
+    NewToken, Secret, Session, SessionCache, SessionKey, SessionProvider, SessionRequest,
+    TokenCredentials, TokenSource, blocking,
+};
+use kaltura_e2e::{admin, arrived, builder, integrator, sandbox};
+use kaltura_sandbox::{Fault, FaultKind, Sandbox};
+use virtual_time::{EPOCH, Stub, VirtualClock, exception};
+
+const ID: &str = "0_aaaaaaaa";
+
+fn source() -> TokenSource {
+    TokenSource::value(ID, "0123456789abcdef")
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A server whose sessions live for as long as they are asked to, and a provider for it.
+fn world() -> (Arc<Stub>, VirtualClock, SessionProvider) {
+    let clock = VirtualClock::new(0);
+    let (time, count) = (clock.clone(), AtomicUsize::new(0));
+    let stub = Stub::new(move |params| {
+        let life: i64 = params
+            .get("expiry")
+            .map_or(3600, |expiry| expiry.parse().unwrap());
+        let expiry = i64::try_from(time.unix_now().as_secs()).unwrap() + life;
+        let number = count.fetch_add(1, Ordering::SeqCst);
+        let user = params.get("userId").map_or("", String::as_str);
+        format!(r#"{{"ks":"ks-{number}","expiry":{expiry},"privileges":"","userId":"{user}"}}"#)
+    });
+    let provider = SessionProvider::new(stub.client(&clock), source());
+    (stub, clock, provider)
+}
+
+/// Lets everything that can go on do so, without moving the clock.
+async fn settle() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn pass(duration: Duration) {
+    tokio::time::advance(duration).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_renewed_when_a_tenth_of_its_life_is_left_at_most_five_minutes() {
+    for (life, renewed_at) in [
+        (10, 9),
+        (30, 27),
+        (600, 540),
+        (3600, 3300),
+        (86_400, 86_100),
+    ] {
+        let (stub, _, provider) = world();
+        let key = SessionKey::new().duration(seconds(life));
+        let first = provider.get(&key).await.unwrap();
+        pass(seconds(renewed_at - 1) + Duration::from_millis(990)).await;
+        assert_eq!(provider.get(&key).await.unwrap(), first, "{life}");
+        assert_eq!(stub.exchanges(), 1, "{life}");
+        pass(Duration::from_millis(20)).await;
+        assert_ne!(provider.get(&key).await.unwrap(), first, "{life}");
+        assert_eq!(stub.exchanges(), 2, "{life}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_for_different_purposes_are_different_sessions() {
+    let (stub, _, provider) = world();
+    let keys = [
+        SessionKey::new(),
+        SessionKey::new().user_id("alice"),
+        SessionKey::new().user_id("bob"),
+        SessionKey::new().user_id("bob").privileges("foo:1"),
+        SessionKey::new().duration(seconds(60)),
+        SessionKey::new().session_type(kaltura_app_token::SessionType::User),
+    ];
+    let mut seen = HashSet::new();
+    for key in keys.iter().chain(&keys) {
+        seen.insert(provider.get(key).await.unwrap().ks.reveal().to_owned());
+    }
+    assert_eq!((seen.len(), stub.exchanges()), (keys.len(), keys.len()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_callers_at_once_make_one_exchange() {
+    let (stub, _, provider) = world();
+    let callers: Vec<_> = (0..1000)
+        .map(|_| {
+            let provider = provider.clone();
+            tokio::spawn(async move { provider.get(&SessionKey::new()).await.unwrap() })
+        })
+        .collect();
+    let mut seen = HashSet::new();
+    for caller in callers {
+        seen.insert(caller.await.unwrap().ks.reveal().to_owned());
+    }
+    assert_eq!((seen.len(), stub.exchanges()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_session_is_good_one_caller_renews_it_and_the_others_go_on() {
+    let (stub, _, provider) = world();
+    let key = SessionKey::new().duration(seconds(600));
+    let old = provider.get(&key).await.unwrap();
+    pass(seconds(550)).await;
+    stub.close();
+    let renews = tokio::spawn({
+        let (provider, key) = (provider.clone(), key.clone());
+        async move { provider.get(&key).await.unwrap() }
+    });
+    settle().await;
+    for _ in 0..10 {
+        assert_eq!(provider.get(&key).await.unwrap(), old);
+    }
+    stub.open();
+    let new = renews.await.unwrap();
+    assert_ne!(new, old);
+    assert_eq!(provider.get(&key).await.unwrap(), new);
+    assert_eq!(stub.exchanges(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn once_it_has_expired_all_wait_for_one_renewal() {
+    let (stub, _, provider) = world();
+    let key = SessionKey::new().duration(seconds(600));
+    let old = provider.get(&key).await.unwrap();
+    pass(seconds(600)).await;
+    stub.close();
+    let callers: Vec<_> = (0..10)
+        .map(|_| {
+            let (provider, key) = (provider.clone(), key.clone());
+            tokio::spawn(async move { provider.get(&key).await.unwrap() })
+        })
+        .collect();
+    settle().await;
+    assert!(callers.iter().all(|caller| !caller.is_finished()));
+    stub.open();
+    for caller in callers {
+        assert_ne!(caller.await.unwrap(), old);
+    }
+    assert_eq!(stub.exchanges(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_gives_up_disturbs_nobody() {
+    let (stub, _, provider) = world();
+    stub.close();
+    let mut callers: Vec<_> = (0..5)
+        .map(|_| {
+            let provider = provider.clone();
+            tokio::spawn(async move { provider.get(&SessionKey::new()).await })
+        })
+        .collect();
+    settle().await;
+    // The first began the exchange.
+    callers.remove(0).abort();
+    settle().await;
+    callers.remove(1).abort();
+    settle().await;
+    stub.open();
+    for caller in callers {
+        caller.await.unwrap().unwrap();
+    }
+    assert_eq!(stub.exchanges(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_everybody_gives_up_the_exchange_is_abandoned_and_the_next_caller_begins_another() {
+    let (stub, _, provider) = world();
+    let key = SessionKey::new().duration(seconds(600));
+    stub.close();
+    let give_up = async |provider: &SessionProvider| {
+        let get = provider.get(&key);
+        assert!(tokio::time::timeout(seconds(1), get).await.is_err());
+    };
+    give_up(&provider).await;
+    stub.open();
+    let old = provider.get(&key).await.unwrap();
+    assert_eq!(stub.exchanges(), 2);
+
+    // Also while the old session is good, where nobody else would have waited.
+    pass(seconds(550)).await;
+    stub.close();
+    give_up(&provider).await;
+    stub.open();
+    assert_ne!(provider.get(&key).await.unwrap(), old);
+    assert_eq!(stub.exchanges(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_renewal_keeps_the_session_and_waits_longer_each_time() {
+    let clock = VirtualClock::new(0);
+    let broken = Arc::new(AtomicBool::new(false));
+    let (time, is_broken) = (clock.clone(), Arc::clone(&broken));
+    let stub = Stub::new(move |_| {
+        if is_broken.load(Ordering::SeqCst) {
+            return exception("APP_TOKEN_NOT_ACTIVE");
+        }
+        let expiry = time.unix_now().as_secs() + 3600;
+        format!(r#"{{"ks":"ks-{expiry}","expiry":{expiry}}}"#)
+    });
+    let provider = SessionProvider::new(stub.client(&clock), source());
+    let key = SessionKey::new();
+    let old = provider.get(&key).await.unwrap();
+    pass(seconds(3301)).await;
+    broken.store(true, Ordering::SeqCst);
+
+    let mut attempts = Vec::new();
+    for second in 0..250 {
+        let before = stub.exchanges();
+        assert_eq!(provider.get(&key).await.unwrap(), old, "second {second}");
+        if stub.exchanges() > before {
+            attempts.push(second);
+        }
+        pass(seconds(1)).await;
+    }
+    assert_eq!(attempts, [0, 1, 3, 7, 15, 31, 63, 123, 183, 243]);
+
+    pass(seconds(50)).await;
+    let error = provider.get(&key).await.unwrap_err();
+    assert_eq!(
+        error.code(),
+        Some("APP_TOKEN_NOT_ACTIVE"),
+        "it has expired by now"
+    );
+    broken.store(false, Ordering::SeqCst);
+    assert_ne!(
+        provider.get(&key).await.unwrap(),
+        old,
+        "and then nobody waits"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_reaches_everybody_who_waits() {
+    let clock = VirtualClock::new(0);
+    let stub = Stub::new(|_| exception("APP_TOKEN_EXPIRED"));
+    let provider = SessionProvider::new(stub.client(&clock), source());
+    stub.close();
+    let callers: Vec<_> = (0..50)
+        .map(|_| {
+            let provider = provider.clone();
+            tokio::spawn(async move { provider.get(&SessionKey::new()).await })
+        })
+        .collect();
+    settle().await;
+    stub.open();
+    for caller in callers {
+        let error = caller.await.unwrap().unwrap_err();
+        assert_eq!(error.code(), Some("APP_TOKEN_EXPIRED"));
+    }
+    assert_eq!(stub.exchanges(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_can_ask_for_a_session_that_is_good_for_some_time() {
+    let (stub, _, provider) = world();
+    let key = SessionKey::new().duration(seconds(600));
+    let first = provider.get(&key).await.unwrap();
+    pass(seconds(400)).await;
+    assert_eq!(provider.get_with(&key, seconds(190)).await.unwrap(), first);
+    assert_ne!(provider.get_with(&key, seconds(210)).await.unwrap(), first);
+    assert_eq!(stub.exchanges(), 2);
+
+    let too_long = provider.get_with(&key, seconds(601)).await.unwrap_err();
+    assert_eq!(too_long.kind(), ErrorKind::Config, "{too_long}");
+
+    // Where the life is the token's, it is known from the first session on.
+    let open = SessionKey::new();
+    for exchanges in [3, 3, 3] {
+        let too_long = provider.get_with(&open, seconds(4000)).await.unwrap_err();
+        assert_eq!(too_long.kind(), ErrorKind::Config, "{too_long}");
+        assert_eq!(
+            stub.exchanges(),
+            exchanges,
+            "it does not try again and again"
+        );
+    }
+    provider.get_with(&open, seconds(3000)).await.unwrap();
+    assert_eq!(stub.exchanges(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_names_no_expiry_counts_from_the_moment_of_asking() {
+    for (duration, life) in [(None, 300), (Some(1200), 1200)] {
+        let clock = VirtualClock::new(0);
+        let stub = Stub::new(|_| r#"{"ks":"the guide shows nothing else"}"#.to_owned());
+        let provider = SessionProvider::new(stub.client(&clock), source());
+        let mut key = SessionKey::new();
+        key.duration = duration.map(seconds);
+        let session = provider.get(&key).await.unwrap();
+        assert_eq!(session.expiry, Some(EPOCH + life));
+        pass(seconds(life as u64 / 10 * 9 - 1)).await;
+        provider.get(&key).await.unwrap();
+        assert_eq!(stub.exchanges(), 1);
+        pass(seconds(2)).await;
+        provider.get(&key).await.unwrap();
+        assert_eq!(stub.exchanges(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_that_are_dead_at_birth_are_an_error_and_not_a_loop() {
+    let clock = VirtualClock::new(0);
+    let stub = Stub::new(|_| format!(r#"{{"ks":"dead","expiry":{EPOCH}}}"#));
+    let provider = SessionProvider::new(stub.client(&clock), source());
+    let error = provider.get(&SessionKey::new()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.hint().unwrap().contains("sessionDuration"));
+    assert_eq!(stub.exchanges(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_session_is_replaced_only_where_that_helps() {
+    for (reason, helps) in [
+        (KsFailure::Expired, true),
+        (KsFailure::ActionsLimit, true),
+        (KsFailure::LoggedOut, false),
+        (KsFailure::RestrictedIp, false),
+        (KsFailure::RestrictedUri, false),
+        (KsFailure::NotAccepted, false),
+    ] {
+        let (stub, _, provider) = world();
+        let session = provider.get(&SessionKey::new()).await.unwrap();
+        let replaced = provider.reject(&session, reason).await;
+        assert_eq!(stub.exchanges(), 1 + usize::from(helps), "{reason:?}");
+        match replaced {
+            Ok(new) => assert!(helps && new != session, "{reason:?}"),
+            Err(error) => {
+                assert!(!helps, "{reason:?}");
+                assert_eq!(error.api().unwrap().ks_failure(), Some(reason));
+                assert!(error.hint().is_some());
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_current_session_can_be_rejected() {
+    let (stub, _, provider) = world();
+    let key = SessionKey::new();
+    let old = provider.get(&key).await.unwrap();
+    let mut callers = Vec::new();
+    for _ in 0..20 {
+        let (provider, old) = (provider.clone(), old.clone());
+        let reject = async move { provider.reject(&old, KsFailure::Expired).await.unwrap() };
+        callers.push(tokio::spawn(reject));
+    }
+    let new = provider.reject(&old, KsFailure::Expired).await.unwrap();
+    for caller in callers {
+        assert_eq!(caller.await.unwrap(), new, "twenty complaints are one");
+    }
+    assert_eq!(
+        provider.reject(&old, KsFailure::LoggedOut).await.unwrap(),
+        new
+    );
+    assert_eq!(provider.get(&key).await.unwrap(), new);
+    assert_eq!(stub.exchanges(), 2);
+
+    let foreign = CachedSession::new("ks", ID, EPOCH, EPOCH + 60).session;
+    let error = provider
+        .reject(&foreign, KsFailure::Expired)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+}
+
+#[tokio::test(start_paused = true)]
+async fn replacements_that_are_refused_as_well_are_minted_ever_more_rarely() {
+    for (reason, at_most) in [(KsFailure::Expired, 20), (KsFailure::LoggedOut, 13)] {
+        let (stub, _, provider) = world();
+        // A caller that never gives up: ten calls a second for ten minutes.
+        for _ in 0..6000 {
+            if let Ok(session) = provider.get(&SessionKey::new()).await {
+                let _ = provider.reject(&session, reason).await;
+            }
+            pass(Duration::from_millis(100)).await;
+        }
+        assert!(
+            stub.exchanges() <= at_most,
+            "{reason:?}: {}",
+            stub.exchanges()
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_refusals_that_lie_far_apart_have_nothing_to_do_with_each_other() {
+    let (_, _, provider) = world();
+    let key = SessionKey::new().duration(seconds(86_400));
+    let mut session = provider.get(&key).await.unwrap();
+    for _ in 0..5 {
+        pass(seconds(3600)).await;
+        session = provider.reject(&session, KsFailure::Expired).await.unwrap();
+    }
+}
+
+/// The sandbox: every session of a token that was ended is refused, later ones too.
+#[tokio::test]
+async fn a_token_whose_sessions_were_ended_does_not_make_the_provider_loop() {
+    let sandbox = sandbox();
+    let (client, provider) = provider_on(&sandbox, NewToken::new().session_type(None)).await;
+    let key = SessionKey::new();
+    let session = provider.get(&key).await.unwrap();
+    client.end_session(&session.ks).await.unwrap();
+    let before = arrived(&sandbox, "appToken.startSession");
+    for _ in 0..100 {
+        let Ok(session) = provider.get(&key).await else {
+            continue;
+        };
+        let reason = is_refused(&sandbox, &session).await.expect("it was ended");
+        assert_eq!(reason, KsFailure::LoggedOut);
+        provider.reject(&session, reason).await.unwrap_err();
+    }
+    let minted = arrived(&sandbox, "appToken.startSession") - before;
+    assert_eq!(
+        minted, 1,
+        "one more try, in case only that session was ended"
+    );
+    assert_eq!(arrived(&sandbox, "session.end"), 1, "the one of this test");
+}
+
+/// What the API says to a session.
+async fn is_refused(sandbox: &Sandbox, session: &Session) -> Option<KsFailure> {
+    let client = builder(sandbox).ks(session.ks.clone()).build().unwrap();
+    match client.session_info(None).await {
+        Err(error) => error.api().and_then(|api| api.ks_failure()),
+        Ok(_) => None,
+    }
+}
+
+async fn provider_on(sandbox: &Sandbox, token: NewToken) -> (Client, SessionProvider) {
+    let client = admin(sandbox);
+    let token = client.add_token(&token).await.unwrap();
+    let source = TokenSource::value(token.id, token.token.unwrap());
+    (client, SessionProvider::new(integrator(sandbox), source))
+}
+
+#[tokio::test]
+async fn after_a_rotation_the_new_token_takes_over_when_the_old_ones_sessions_are_refused() {
+    let sandbox = sandbox();
+    let client = admin(&sandbox);
+    let folder = scratch("takes-over");
+    let path = folder.join("token.json");
+    let write = |id: &str, token: &Secret| {
+        let text = format!(r#"{{"id":"{id}","token":"{}"}}"#, token.reveal());
+        std::fs::write(&path, text).unwrap();
+    };
+    let old = client.add_token(&NewToken::new()).await.unwrap();
+    write(&old.id, &old.token.unwrap());
+    let provider = SessionProvider::new(integrator(&sandbox), TokenSource::file(&path));
+    let session = provider.get(&SessionKey::new()).await.unwrap();
+
+    let new = client.add_token(&NewToken::new()).await.unwrap();
+    write(&new.id, &new.token.unwrap());
+    client.delete_token(&old.id).await.unwrap();
+    assert_eq!(
+        provider.get(&SessionKey::new()).await.unwrap(),
+        session,
+        "nobody told it"
+    );
+    let replaced = provider
+        .reject(&session, KsFailure::LoggedOut)
+        .await
+        .unwrap();
+    assert!(replaced.privileges.unwrap().contains(&new.id));
+}
+
+#[tokio::test]
+async fn expiry_is_judged_by_the_servers_clock() {
+    for ahead in [-7200.0, 7200.0] {
+        let sandbox = sandbox();
+        sandbox.set_clock_offset(ahead);
+        let (_, provider) = provider_on(&sandbox, NewToken::new()).await;
+        let key = SessionKey::new().duration(seconds(600));
+        let session = provider.get(&key).await.unwrap();
+        assert_eq!(
+            provider.get(&key).await.unwrap(),
+            session,
+            "not expired: {ahead}"
+        );
+        assert_eq!(arrived(&sandbox, "appToken.startSession"), 1);
+        provider.get_with(&key, seconds(590)).await.unwrap();
+        assert_eq!(arrived(&sandbox, "appToken.startSession"), 1);
+    }
+}
+
+#[tokio::test]
+async fn the_hash_type_is_found_out_once_and_only_by_its_own_error() {
+    for (hash_type, tries) in [
+        (HashType::Sha256, 1),
+        (HashType::Sha1, 2),
+        (HashType::Sha512, 3),
+        (HashType::Md5, 4),
+    ] {
+        let sandbox = sandbox();
+        let token = NewToken::new().hash_type(hash_type.clone());
+        let token = admin(&sandbox).add_token(&token).await.unwrap();
+        let source = TokenSource::value(&token.id, token.token.unwrap());
+        let provider = SessionProvider::builder(source)
+            .hash_type(None)
+            .build(integrator(&sandbox));
+        provider.get(&SessionKey::new()).await.unwrap();
+        assert_eq!(
+            arrived(&sandbox, "appToken.startSession"),
+            tries,
+            "{hash_type}"
+        );
+        provider
+            .get(&SessionKey::new().user_id("other"))
+            .await
+            .unwrap();
+        assert_eq!(
+            arrived(&sandbox, "appToken.startSession"),
+            tries + 1,
+            "remembered"
+        );
+
+        for code in [
+            "APP_TOKEN_EXPIRED",
+            "APP_TOKEN_ID_NOT_FOUND",
+            "SERVICE_FORBIDDEN",
+        ] {
+            let (code, message) = (code.to_owned(), String::new());
+            let kind = FaultKind::Exception {
+                code: code.clone(),
+                message,
+            };
+            sandbox.add_fault(Fault::new("appToken.startSession", kind));
+            let before = arrived(&sandbox, "appToken.startSession");
+            let error = provider
+                .get(&SessionKey::new().user_id(&code))
+                .await
+                .unwrap_err();
+            assert_eq!(error.code(), Some(code.as_str()));
+            assert_eq!(arrived(&sandbox, "appToken.startSession"), before + 1);
+        }
+    }
+    let sandbox = sandbox();
+    let token = admin(&sandbox).add_token(&NewToken::new()).await.unwrap();
+    let wrong = TokenSource::value(&token.id, "not its value");
+    let provider = SessionProvider::builder(wrong)
+        .hash_type(None)
+        .build(integrator(&sandbox));
+    let error = provider.get(&SessionKey::new()).await.unwrap_err();
+    assert_eq!(error.code(), Some("INVALID_APP_TOKEN_HASH"));
+    assert_eq!(arrived(&sandbox, "appToken.startSession"), 4);
+}
+
+fn scratch(name: &str) -> std::path::PathBuf {
+    let folder = std::env::temp_dir().join(format!("kaltura-e2e-{}-{name}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+#[test]
+fn tokens_come_from_values_variables_files_and_functions() {
+    let folder = scratch("sources");
+    let (json, plain) = (folder.join("token.json"), folder.join("token"));
+
+    let source = TokenSource::file(&json);
+    assert_eq!(source.credentials().unwrap_err().kind(), ErrorKind::Config);
+    std::fs::write(
+        &json,
+        r#"{"id":"1_a","token":"first","hashType":"sha512","replaces":"1_z"}"#,
+    )
+    .unwrap();
+    let expected = TokenCredentials::new("1_a", "first").hash_type(HashType::Sha512);
+    assert_eq!(source.credentials().unwrap(), expected);
+    std::fs::write(&json, r#"{"id":"1_b","token":"second"}"#).unwrap();
+    assert_eq!(
+        source.credentials().unwrap(),
+        TokenCredentials::new("1_b", "second")
+    );
+    std::fs::write(&json, r#"{"id":"1_b","token":123456789}"#).unwrap();
+    let error = source.credentials().unwrap_err();
+    assert!(!error.message().contains("123456789"), "{error}");
+
+    std::fs::write(&plain, "value\n").unwrap();
+    let source = TokenSource::value_file("1_a", &plain);
+    assert_eq!(
+        source.credentials().unwrap(),
+        TokenCredentials::new("1_a", "value")
+    );
+
+    let source = TokenSource::variable("1_a", "PATH");
+    assert_eq!(
+        source.credentials().unwrap().token.reveal(),
+        std::env::var("PATH").unwrap()
+    );
+    let source = TokenSource::variable("1_a", "KALTURA_E2E_UNSET");
+    assert!(
+        source
+            .credentials()
+            .unwrap_err()
+            .message()
+            .contains("KALTURA_E2E_UNSET")
+    );
+
+    let source = TokenSource::callable(|| Ok(TokenCredentials::new("1_c", "called")));
+    assert_eq!(
+        source.credentials().unwrap(),
+        TokenCredentials::new("1_c", "called")
+    );
+    let source = TokenSource::callable(|| Err("the vault is sealed".into()));
+    let error = source.credentials().unwrap_err();
+    assert!(error.message().contains("the vault is sealed"));
+    assert!(!format!("{:?}", TokenSource::value("1_a", "hidden")).contains("hidden"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_is_called_for_every_session_that_is_minted_and_no_other() {
+    let (stub, clock, _) = world();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let source = TokenSource::callable(move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Ok(TokenCredentials::new(ID, "0123456789abcdef"))
+    });
+    let provider = SessionProvider::new(stub.client(&clock), source);
+    for _ in 0..5 {
+        provider.get(&SessionKey::new()).await.unwrap();
+    }
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+    pass(seconds(3600)).await;
+    provider.get(&SessionKey::new()).await.unwrap();
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_more_sessions_than_fit_those_asked_for_last_are_kept() {
+    let (stub, clock, _) = world();
+    let provider = SessionProvider::builder(source())
+        .capacity(3)
+        .build(stub.client(&clock));
+    let key = |name: &str| SessionKey::new().user_id(name);
+    for name in ["a", "b", "c", "a", "d"] {
+        provider.get(&key(name)).await.unwrap();
+    }
+    assert_eq!(stub.exchanges(), 4);
+    for (name, minted) in [("a", 0), ("c", 0), ("d", 0), ("b", 1), ("a", 1)] {
+        let before = stub.exchanges();
+        provider.get(&key(name)).await.unwrap();
+        assert_eq!(stub.exchanges() - before, minted, "{name}");
+    }
+}
+
+/// Kilobytes of memory that this process has in use.
+fn resident_kilobytes() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_thousand_users_are_served_without_a_stall() {
+    const USERS: usize = 100_000;
+    let clock = VirtualClock::new(0);
+    // As long as real ones are: 280 characters, and the privileges of a usual token.
+    let ks = "x".repeat(270);
+    let stub = Stub::new(move |params| {
+        let user = &params["userId"];
+        format!(
+            r#"{{"ks":"{ks}{user}","expiry":{},"userId":"{user}","partnerId":"102","sessionType":0,
+                "privileges":"sessionid:0_aaaaaaaa,apptoken:0_aaaaaaaa,sview:*,list:*,setrole:42"}}"#,
+            EPOCH + 86_400
+        )
+    });
+    let cache = Arc::new(MemoryCache::new(USERS));
+    let provider = SessionProvider::builder(source())
+        .cache(Arc::clone(&cache) as Arc<dyn SessionCache>)
+        .build(stub.client(&clock));
+    let key = |user: usize| SessionKey::new().user_id(format!("user-{user:06}"));
+    provider.get(&key(0)).await.unwrap();
+
+    let before = resident_kilobytes();
+    let mut times = Vec::with_capacity(2 * USERS);
+    for round in 0..2 {
+        for user in 0..USERS {
+            let started = Instant::now();
+            provider.get(&key(user)).await.unwrap();
+            times.push(started.elapsed());
+        }
+        assert_eq!(stub.exchanges(), USERS, "round {round}");
+    }
+    let bytes = (resident_kilobytes() - before) * 1024 / USERS;
+    times.sort_unstable();
+    let (median, longest) = (times[times.len() / 2], times[times.len() - 1]);
+    println!("{bytes} bytes for each session; a get took {median:?}, the longest {longest:?}");
+    assert_eq!(cache.len(), USERS);
+    assert!(bytes < 2500, "{bytes} bytes for each session");
+    assert!(longest < Duration::from_millis(500), "{longest:?}");
+
+    provider
+        .get(&SessionKey::new().user_id("one-more"))
+        .await
+        .unwrap();
+    assert_eq!(cache.len(), USERS);
+}
+
+/// A cache as two processes could share it: it keeps what a store could keep.
+#[derive(Debug, Default)]
+struct SharedStore(Mutex<HashMap<SessionKey, (String, String, i64, i64)>>);
+
+impl SessionCache for SharedStore {
+    fn get<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Option<Arc<CachedSession>>> {
+        Box::pin(async {
+            tokio::task::yield_now().await;
+            let (ks, token, started, expiry) = self.0.lock().unwrap().get(key)?.clone();
+            Some(Arc::new(CachedSession::new(ks, token, started, expiry)))
+        })
+    }
+
+    fn put<'a>(&'a self, key: &'a SessionKey, cached: Arc<CachedSession>) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            let row = (
+                cached.session.ks.reveal().to_owned(),
+                cached.token_id.clone(),
+                cached.started_at,
+                cached.session.expiry.unwrap(),
+            );
+            self.0.lock().unwrap().insert(key.clone(), row);
+        })
+    }
+
+    fn remove<'a>(&'a self, key: &'a SessionKey, ks: &'a Secret) -> BoxFuture<'a, bool> {
+        Box::pin(async {
+            let mut rows = self.0.lock().unwrap();
+            let is_it = rows.get(key).is_some_and(|row| row.0 == ks.reveal());
+            is_it && rows.remove(key).is_some()
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn providers_can_share_a_cache_of_their_own() {
+    let (stub, clock, _) = world();
+    let store: Arc<dyn SessionCache> = Arc::new(SharedStore::default());
+    let builder = SessionProvider::builder(source()).cache(store);
+    let here = builder.clone().build(stub.client(&clock));
+    let there = builder.build(stub.client(&clock));
+    let key = SessionKey::new();
+    let session = here.get(&key).await.unwrap();
+    assert_eq!(there.get(&key).await.unwrap().ks, session.ks);
+    assert_eq!(stub.exchanges(), 1);
+
+    let renewed = there.reject(&session, KsFailure::Expired).await.unwrap();
+    assert_eq!(here.get(&key).await.unwrap().ks, renewed.ks);
+    assert_eq!(stub.exchanges(), 2);
+}
+
+/// The blocking client has no thread of its own: whoever waits drives the exchange, and when that
+/// caller is cancelled another takes over.
+#[test]
+fn threads_share_an_exchange_and_survive_the_cancellation_of_the_one_that_began_it() {
+    let sandbox = sandbox();
+    let token = admin_blocking(&sandbox)
+        .add_token(&NewToken::new())
+        .unwrap();
+    let client = blocking::Client::new(builder(&sandbox)).unwrap();
+    let source = TokenSource::value(&token.id, token.token.unwrap());
+    let provider = SessionProvider::new(client.with_client(Client::clone).unwrap(), source);
+    sandbox.add_fault(Fault::new(
+        "appToken.startSession",
+        FaultKind::Latency { ms: 400 },
+    ));
+
+    let key = SessionKey::new();
+    let get = |cancel: &Cancel, client: &blocking::Client| {
+        client.run(cancel, None, async |_| {
+            let wait = async {
+                while !cancel.is_triggered() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            tokio::select! {
+                session = provider.get(&key) => session.map(Some),
+                () = wait => Ok(None),
+            }
+        })
+    };
+    std::thread::scope(|scope| {
+        let first = Cancel::new();
+        let begun = scope.spawn({
+            let (client, first) = (&client, first.clone());
+            move || get(&first, client).unwrap()
+        });
+        std::thread::sleep(Duration::from_millis(100));
+        let others: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| get(&Cancel::new(), &client).unwrap()))
+            .collect();
+        std::thread::sleep(Duration::from_millis(100));
+        first.trigger();
+        assert_eq!(begun.join().unwrap(), None);
+        for other in others {
+            assert!(other.join().unwrap().is_some());
+        }
+    });
+    assert_eq!(arrived(&sandbox, "appToken.startSession"), 1);
+}
+
+fn admin_blocking(sandbox: &Sandbox) -> blocking::Client {
+    blocking::Client::new(builder(sandbox).admin_secret(sandbox.admin_secret())).unwrap()
+}
+
+#[tokio::test]
+async fn a_session_of_the_provider_is_what_an_exchange_gives() {
+    let sandbox = sandbox();
+    let client = admin(&sandbox);
+    let token = client
+        .add_token(&NewToken::new().session_privileges("sview:*"))
+        .await
+        .unwrap();
+    let value = token.token.unwrap();
+    let key = SessionKey::new()
+        .user_id("alice")
+        .privileges("foo:1,edit:*")
+        .duration(seconds(900));
+    let provider = SessionProvider::new(
+        integrator(&sandbox),
+        TokenSource::value(&token.id, value.clone()),
+    );
+    let given = provider.get(&key).await.unwrap();
+    let request = SessionRequest::new(&token.id, value)
+        .user_id("alice")
+        .privileges("foo:1,edit:*")
+        .expiry(seconds(900));
+    let exchanged = client.start_session(&request).await.unwrap();
+    assert_eq!(given.user_id, exchanged.user_id);
+    assert_eq!(given.privileges, exchanged.privileges);
+    assert_eq!(given.dropped_privileges, ["edit:*"]);
+    assert!(exchanged.expiry.unwrap() - given.expiry.unwrap() <= 1);
+}
