@@ -13,7 +13,7 @@ VENV := build/venv
 BIN := $(VENV)/bin
 WHEELS := build/wheels
 # Pinned, so that a new release of a tool does not turn the build red.
-PYTHON_TOOLS := maturin==1.16.0 pytest==9.2.0 mypy==2.4.1 ruff==0.17.6 uvloop==0.23.0
+PYTHON_TOOLS := maturin==1.16.0 pytest==9.2.0 mypy==2.4.1 ruff==0.17.6 uvloop==0.23.0 ziglang==0.17.1
 # What the official client needs to be imported, which its package does not say.
 OFFICIAL_CLIENT := KalturaApiClient==23.10.0 lxml
 
@@ -26,7 +26,7 @@ demo: install-python ## create a token and exchange it for a session, on a local
 	$(BIN)/kaltura-app-token demo
 
 .PHONY: test
-test: lint test-rust test-c test-python ## everything that CI checks
+test: lint test-rust test-c test-python test-wheel ## everything that CI checks
 
 define make-venv
 	@[ -x $(1)/bin/python ] || $(PYTHON) -m venv $(1) 2>/dev/null || { \
@@ -56,8 +56,8 @@ lint: install-python ## formatting, and lints as errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --quiet --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --quiet --no-deps -p kaltura-app-token -p kaltura-sandbox
-	$(BIN)/ruff format --check --quiet py tests/python kaltura_app_token_manager.py
-	$(BIN)/ruff check --quiet py tests/python kaltura_app_token_manager.py
+	$(BIN)/ruff format --check --quiet py tests kaltura_app_token_manager.py
+	$(BIN)/ruff check --quiet py tests kaltura_app_token_manager.py
 	$(BIN)/mypy --strict py/python
 	$(BIN)/python -m mypy.stubtest kaltura_app_token._native --mypy-config-file pyproject.toml
 
@@ -72,10 +72,18 @@ test-c: ## the C library and its C++ wrapper
 test-python: install-python build/official/.ready ## the Python package and both commands
 	$(BIN)/python -m pytest -q
 
+# With zig as the linker, which knows the interfaces of old C libraries: the wheel runs on systems that
+# are much older than the one it is built on.
 .PHONY: wheel
-wheel: $(VENV)/.tools ## build the wheel for distribution, into dist/
+wheel: $(VENV)/.tools ## build the wheel for distribution and the source archive, into dist/
 	rm -rf dist
-	$(BIN)/maturin build --release --auditwheel skip --out dist
+	PATH=$(CURDIR)/$(BIN):$$PATH VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin build --quiet --release \
+	  --zig --compatibility manylinux_2_17 --out dist
+	$(BIN)/maturin sdist --quiet --out dist 2>/dev/null
+
+.PHONY: test-wheel
+test-wheel: wheel build/official/.ready ## install the wheel and the source archive as a user would
+	$(BIN)/python -m pytest -q tests/packaging
 
 .PHONY: install
 install: ## install the C library: make install PREFIX=/usr/local DESTDIR=

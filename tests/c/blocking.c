@@ -179,7 +179,7 @@ static void sessions(const kat_client *admin) {
     kat_session_info_free(info);
 
     CHECK_OK(kat_client_end_session(integrator, kat_session_ks(session), NULL, &error));
-    CHECK_STATUS(KAT_STATUS_API, kat_client_session_info(admin, kat_session_ks(session), NULL, &info, &error));
+    CHECK_STATUS(KAT_STATUS_API, kat_client_end_session(integrator, kat_session_ks(session), NULL, &error));
     kat_session_free(session);
 
     kat_session_params_set_token(params, kat_token_id(token), "wrong");

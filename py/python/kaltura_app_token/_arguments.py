@@ -8,8 +8,10 @@ import argparse
 import re
 import sys
 import time
-from typing import NoReturn
+from collections.abc import Callable
+from typing import NamedTuple, NoReturn
 
+from kaltura_app_token._output import note
 from kaltura_app_token.errors import ConfigError
 
 # The largest integers that the API's fields and the native half take.
@@ -44,6 +46,15 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.program}: error: {message}\n  hint: {hint}\n")
 
 
+class Command(NamedTuple):
+    """A subcommand: what adds its options to a parser, and what does its work."""
+
+    add_options: Callable[[Parser], None]
+    work: Callable[[argparse.Namespace], int]
+    runs_program: bool = False
+    """Whether the words after `--` are another program's: they are then in `args.program`."""
+
+
 def parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
     """Parses a command line; what is left over is named only as far as it is an option.
 
@@ -72,6 +83,14 @@ def count(text: str) -> int:
     number = _integer(text)
     if number is None or not 0 <= number <= _MAX_INT32:
         raise argparse.ArgumentTypeError("not a whole number from 0 up")
+    return number
+
+
+def port(text: str) -> int:
+    """A TCP port; 0 stands for any."""
+    number = _integer(text)
+    if number is None or not 0 <= number <= 65535:
+        raise argparse.ArgumentTypeError("not a port from 0 to 65535")
     return number
 
 
@@ -145,19 +164,64 @@ def upper(text: str) -> str:
     return text.upper()
 
 
+def add_secret(
+    parser: argparse._ActionsContainer, name: str, variable: str, *, file: str, value: str
+) -> None:
+    """Adds the two options for a secret, which `secret_option` reads; `file` and `value` are their
+    helps, `variable` the one of the environment that does the same.
+    """
+    parser.add_argument(f"--{name}-file", metavar="PATH", help=file)
+    parser.add_argument(
+        f"--{name}", metavar="VALUE", help=f"{value}: better in a file, or in {variable}"
+    )
+
+
+def secret_option(program: str, args: argparse.Namespace, name: str, variable: str) -> str | None:
+    """The secret that the options of `add_secret` give, if they do.
+
+    Raises:
+        ConfigError: Both are given, the value is empty, or the file does not hold a secret.
+    """
+    dest = name.replace("-", "_")
+    path, value = getattr(args, f"{dest}_file", None), getattr(args, dest, None)
+    if path is not None:
+        if value is not None:
+            raise ConfigError(f"--{name} and --{name}-file are both given: one is enough")
+        return read_secret(f"--{name}-file", path)
+    if value is None:
+        return None
+    if not value.strip():
+        raise ConfigError(f"--{name}: the value is empty")
+    warn_of_argument(program, f"--{name}", f"--{name}-file (- is standard input) or {variable}")
+    return str(value)
+
+
+def warn_of_argument(program: str, what: str, instead: str) -> None:
+    """Says that a secret stands where it should not, and where it should."""
+    note(
+        f"{program}: warning: {what}: a command line can be read by every user of this machine: "
+        f"use {instead}"
+    )
+
+
 def read_secret(option: str, path: str) -> str:
     """The one line of a file, or of standard input for `-`, without the line's end.
 
     Raises:
         ConfigError: The file cannot be read, is empty or holds several lines.
     """
+    return read_secret_as_is(option, path).strip("\r\n")
+
+
+def read_secret_as_is(option: str, path: str) -> str:
+    """As `read_secret`, with whatever ends the line."""
     where = "standard input" if path == "-" else path
     try:
         if path == "-":
             text = sys.stdin.read(_MAX_SECRET + 1)
         else:
-            # utf-8-sig: editors on Windows put a byte order mark first.
-            with open(path, encoding="utf-8-sig") as file:
+            # utf-8-sig: editors on Windows put a byte order mark first. Line ends stay as they are.
+            with open(path, encoding="utf-8-sig", newline="") as file:
                 text = file.read(_MAX_SECRET + 1)
     except OSError as error:
         raise ConfigError(
@@ -173,7 +237,7 @@ def read_secret(option: str, path: str) -> str:
         raise ConfigError(
             f"{option}: {where} holds more than one line: it must hold the secret alone"
         )
-    return secret
+    return text
 
 
 _MAX_SECRET = 65536

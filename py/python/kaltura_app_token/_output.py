@@ -1,5 +1,5 @@
-"""What the two commands print: data on stdout in four formats, everything else on stderr, and how a
-command ends. Secrets come out only where a caller passes them in as text; sends nothing.
+"""What the two commands print: data on stdout in four formats, everything else on stderr, questions,
+and how a command ends. Secrets come out only where a caller passes them in as text; sends nothing.
 """
 
 from __future__ import annotations
@@ -7,13 +7,16 @@ from __future__ import annotations
 import os
 import sys
 
-from kaltura_app_token.errors import KalturaError, exit_code
+from kaltura_app_token.errors import CancelledError, ConfigError, KalturaError, exit_code
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import TextIO, TypeVar
 
-    from kaltura_app_token._native import AppToken, Session
+    from kaltura_app_token._native import AppToken, Client, Session
+
+    T = TypeVar("T")
 
     Fields = dict[str, object]
 
@@ -86,6 +89,54 @@ def fail(text: str, hint: str | None = None) -> None:
         note(f"  hint: {hint}")
 
 
+def confirm(question: str, problem: str, hint: str) -> None:
+    """Asks the person at the terminal to go on.
+
+    Raises:
+        ConfigError: There is nobody to ask; made of `problem` and `hint`.
+        CancelledError: The answer is no.
+    """
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise ConfigError(problem, hint=hint)
+    print(f"{printable(question)} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise CancelledError("nothing was done")
+
+
+def with_progress(items: Iterable[T], what: str, *, streamed: bool) -> Iterator[T]:
+    """The items as they come, counted on a terminal's stderr once that takes long.
+
+    Not where they are `streamed` to the same terminal and can be seen to come.
+    """
+    if not sys.stderr.isatty() or (streamed and sys.stdout.isatty()):
+        yield from items
+        return
+    from time import monotonic
+
+    shown, next_at = "", monotonic() + _PROGRESS_AFTER
+    try:
+        for number, item in enumerate(items, 1):
+            if monotonic() >= next_at:
+                shown = f"{number} {what} ..."
+                print(f"\r{shown}", end="", file=sys.stderr, flush=True)
+                next_at = monotonic() + _PROGRESS_EVERY
+            yield item
+    finally:
+        if shown:
+            print(f"\r{' ' * len(shown)}\r", end="", file=sys.stderr, flush=True)
+
+
+_PROGRESS_AFTER = 0.5
+_PROGRESS_EVERY = 0.1
+
+
+def colours(stream: TextIO) -> bool:
+    """Whether a stream is a terminal that shows colours, to somebody who wants them."""
+    return (
+        stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    )
+
+
 def printable(text: str) -> str:
     """The text with everything escaped that a terminal would obey instead of show.
 
@@ -148,6 +199,35 @@ def session_fields(session: Session) -> Fields:
     }
 
 
+_SPANS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
+
+
+def span(seconds: int) -> str:
+    """A length of time in its two largest units.
+
+    >>> span(93784)
+    '1 day 2 hours'
+    """
+    parts = []
+    for unit, length in _SPANS:
+        number, seconds = divmod(seconds, length)
+        if number:
+            parts.append(f"{number} {unit}{'s' if number > 1 else ''}")
+        elif parts:
+            break
+    return " ".join(parts[:2]) or "0 seconds"
+
+
+def expiry_in_words(unix: int, now: float) -> str:
+    """When an expiry is, seen from now.
+
+    >>> expiry_in_words(3600, 0), expiry_in_words(0, 60)
+    ('in 1 hour', 'expired 1 minute ago')
+    """
+    left = unix - int(now)
+    return f"in {span(left)}" if left > 0 else f"expired {span(-left)} ago"
+
+
 _TIMES = {"expiry": "expiresAt", "createdAt": "createdAtTime", "updatedAt": "updatedAtTime"}
 
 
@@ -198,6 +278,24 @@ def print_token(fields: Fields, output_format: str, session: Fields | None = Non
         if session is not None:
             print(f"session KS: {session['ks']}")
             print(f"session expiry: {_readable('expiry', session['expiry'])}")
+
+
+def print_request(
+    client: Client, action: str, parameters: Sequence[tuple[str, str]], output_format: str
+) -> None:
+    """Prints a request that would be sent with a session, which is masked."""
+    service, verb = action.split(".")
+    url = f"{client.service_url}/service/{service}/action/{verb}"
+    fields = [*parameters, ("ks", MASK)]
+    if output_format in ("json", "jsonl"):
+        document = {"request": action, "url": url, "parameters": dict(fields)}
+        print(to_json(document, indent=2 if output_format == "json" else None))
+    elif output_format == "csv":
+        print_csv({"name": name, "value": value} for name, value in fields)
+    else:
+        print(f"{action}: POST {printable(url)}")
+        for name, value in fields:
+            print(f"  {name}={printable(value)}")
 
 
 _NAMES = {

@@ -60,30 +60,27 @@ def load(name: str) -> tuple[Command, Parser]:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    group = f"{arguments[0]} " if arguments else ""
-    if not any(name.startswith(group) for name in COMMANDS):
-        group = ""
-    name = group + (arguments[1] if group and len(arguments) > 1 else "")
-    if not group:
-        name = arguments[0] if arguments else ""
-    rest = arguments[2 if group else 1 :]
-    if name == group:
+    group, words = "", arguments
+    if words and any(name.startswith(f"{words[0]} ") for name in COMMANDS):
+        group, words = f"{words[0]} ", words[1:]
+    if not words:
         print(_overview(group), file=sys.stderr)
         return 2
-    if name in (f"{group}-h", f"{group}--help"):
+    word, rest = words[0], words[1:]
+    if word in ("-h", "--help"):
         print(_overview(group))
         return 0
-    if name == "--version":
+    if word == "--version" and not group:
         from kaltura_app_token._version import VERSION
 
         print(f"{PROGRAM} {VERSION}")
         return 0
-    if name not in COMMANDS:
-        return _unknown(group, name.removeprefix(group))
+    if group + word not in COMMANDS:
+        return _unknown(group, word)
 
     from kaltura_app_token._arguments import parse
 
-    command, parser = load(name)
+    command, parser = load(group + word)
     program: list[str] = []
     if command.runs_program and "--" in rest:
         at = rest.index("--")
@@ -117,7 +114,7 @@ def _overview(group: str) -> str:
     lines = [f"  {name:{width}}  {COMMANDS[name][0]}" for name in shown]
     return "\n".join(
         [
-            f"usage: {PROGRAM} {group or 'COMMAND '}{'COMMAND ' if group else ''}[OPTIONS]",
+            f"usage: {PROGRAM} {group}COMMAND [OPTIONS]",
             "",
             "Kaltura application tokens and the sessions that are started from them.",
             "",

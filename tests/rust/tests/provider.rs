@@ -1,7 +1,8 @@
 //! Sessions that are kept, renewed in time and given up when they are refused.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod stub;
 mod virtual_time;
 
 use std::collections::{HashMap, HashSet};
@@ -10,13 +11,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use kaltura_app_token::{
-    BoxFuture, CachedSession, Cancel, Client, Clock, ErrorKind, HashType, KsFailure, MemoryCache,
-    NewToken, Secret, Session, SessionCache, SessionKey, SessionProvider, SessionRequest,
-    TokenCredentials, TokenSource, blocking,
+    ApiError, BoxFuture, CachedSession, Cancel, Client, Clock, ErrorKind, HashType, KsFailure,
+    MemoryCache, NewToken, Secret, Session, SessionCache, SessionKey, SessionProvider,
+    SessionRequest, TokenCredentials, TokenSource, blocking,
 };
 use kaltura_e2e::{admin, arrived, builder, integrator, sandbox};
 use kaltura_sandbox::{Fault, FaultKind, Sandbox};
-use virtual_time::{EPOCH, Stub, VirtualClock, exception};
+use stub::{Stub, exception};
+use virtual_time::{EPOCH, VirtualClock};
 
 const ID: &str = "0_aaaaaaaa";
 
@@ -296,15 +298,15 @@ async fn a_caller_can_ask_for_a_session_that_is_good_for_some_time() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_names_no_expiry_counts_from_the_moment_of_asking() {
-    for (duration, life) in [(None, 300), (Some(1200), 1200)] {
+    for (duration, life) in [(None, 300_u32), (Some(1200), 1200)] {
         let clock = VirtualClock::new(0);
         let stub = Stub::new(|_| r#"{"ks":"the guide shows nothing else"}"#.to_owned());
         let provider = SessionProvider::new(stub.client(&clock), source());
         let mut key = SessionKey::new();
         key.duration = duration.map(seconds);
         let session = provider.get(&key).await.unwrap();
-        assert_eq!(session.expiry, Some(EPOCH + life));
-        pass(seconds(life as u64 / 10 * 9 - 1)).await;
+        assert_eq!(session.expiry, Some(EPOCH + i64::from(life)));
+        pass(seconds(u64::from(life) / 10 * 9 - 1)).await;
         provider.get(&key).await.unwrap();
         assert_eq!(stub.exchanges(), 1);
         pass(seconds(2)).await;
@@ -438,7 +440,7 @@ async fn a_token_whose_sessions_were_ended_does_not_make_the_provider_loop() {
 async fn is_refused(sandbox: &Sandbox, session: &Session) -> Option<KsFailure> {
     let client = builder(sandbox).ks(session.ks.clone()).build().unwrap();
     match client.session_info(None).await {
-        Err(error) => error.api().and_then(|api| api.ks_failure()),
+        Err(error) => error.api().and_then(ApiError::ks_failure),
         Ok(_) => None,
     }
 }

@@ -1,14 +1,8 @@
-//! Tokio's paused clock as the client's clock, and a server that is a function.
+//! Tokio's paused clock as the client's clock.
 
-use std::collections::HashMap;
-use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use kaltura_app_token::{BoxFuture, Client, Clock, Transport, TransportAnswer, TransportError};
-use tokio::sync::Notify;
+use kaltura_app_token::{BoxFuture, Clock};
 use tokio::time::Instant;
 
 /// When virtual time begins, in unix seconds.
@@ -44,92 +38,4 @@ impl Clock for VirtualClock {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         Box::pin(tokio::time::sleep(duration))
     }
-}
-
-/// The parameters of a request.
-pub(crate) type Params = HashMap<String, String>;
-
-/// A server that answers widget sessions by itself and exchanges as it is told.
-pub(crate) struct Stub {
-    answer: Box<dyn Fn(&Params) -> String + Send + Sync>,
-    exchanges: AtomicUsize,
-    closed: AtomicBool,
-    opened: Notify,
-}
-
-impl fmt::Debug for Stub {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Stub")
-    }
-}
-
-impl Stub {
-    pub(crate) fn new(answer: impl Fn(&Params) -> String + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self {
-            answer: Box::new(answer),
-            exchanges: AtomicUsize::new(0),
-            closed: AtomicBool::new(false),
-            opened: Notify::new(),
-        })
-    }
-
-    /// A client of this server by this clock, without retries.
-    pub(crate) fn client(self: &Arc<Self>, clock: &VirtualClock) -> Client {
-        Client::builder()
-            .service_url("https://stub.example")
-            .partner_id(102)
-            .max_retries(0)
-            .clock(Arc::new(clock.clone()))
-            .transport(Arc::clone(self) as Arc<dyn Transport>)
-            .build()
-            .unwrap()
-    }
-
-    /// How many exchanges have arrived.
-    pub(crate) fn exchanges(&self) -> usize {
-        self.exchanges.load(Ordering::SeqCst)
-    }
-
-    /// Lets exchanges arrive and answers none.
-    pub(crate) fn close(&self) {
-        self.closed.store(true, Ordering::SeqCst);
-    }
-
-    /// Answers again, those that have arrived too.
-    pub(crate) fn open(&self) {
-        self.closed.store(false, Ordering::SeqCst);
-        self.opened.notify_waiters();
-    }
-}
-
-impl Transport for Stub {
-    fn post(
-        &self,
-        url: &str,
-        body: Bytes,
-    ) -> BoxFuture<'_, Result<TransportAnswer, TransportError>> {
-        let is_widget = url.contains("startWidgetSession");
-        Box::pin(async move {
-            if is_widget {
-                return Ok(json(r#"{"ks":"widget"}"#.to_owned()));
-            }
-            self.exchanges.fetch_add(1, Ordering::SeqCst);
-            while self.closed.load(Ordering::SeqCst) {
-                self.opened.notified().await;
-            }
-            let params = form_urlencoded::parse(&body).into_owned().collect();
-            Ok(json((self.answer)(&params)))
-        })
-    }
-}
-
-fn json(body: String) -> TransportAnswer {
-    let mut answer = TransportAnswer::new(200, body);
-    answer.content_type = Some("application/json".to_owned());
-    answer
-}
-
-/// An exception of the API.
-pub(crate) fn exception(code: &str) -> String {
-    format!(r#"{{"code":"{code}","message":"","objectType":"KalturaAPIException","args":[]}}"#)
 }

@@ -1,0 +1,300 @@
+"""Whose tokens: the options that name an account and one of its tokens, and the other places that
+settings come from, in their order. Which of them may be joined is the native half's to decide.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NamedTuple
+
+from kaltura_app_token import _arguments as types
+from kaltura_app_token import _native
+from kaltura_app_token._arguments import add_secret, secret_option
+from kaltura_app_token._output import note, printable
+from kaltura_app_token._version import PROGRAM
+from kaltura_app_token.errors import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from typing import Literal
+
+    from kaltura_app_token._arguments import Parser
+
+HASH_TYPES = ("MD5", "SHA1", "SHA256", "SHA512")
+
+
+class Place(NamedTuple):
+    """A place that settings come from: what to call it, and what it says."""
+
+    name: str
+    settings: _native.Settings
+    warnings: list[str]
+
+    def names_account(self) -> bool:
+        """Whether it says anything of the account, which is then taken from it as a whole."""
+        found = self.settings
+        account = (found.partner_id, found.admin_secret, found.ks, found.service_url)
+        return any(value is not None for value in account)
+
+
+def add_account(parser: Parser, *, secret: bool = True, session: bool = True) -> None:
+    """Adds the options that name an account: with its secret, and with a session in its place."""
+    group = parser.add_argument_group(
+        "account (otherwise: the environment, a profile, config.json)"
+    )
+    group.add_argument(
+        "--service-url", metavar="URL", help="address of the API, or a region: us de eu sg ca ap"
+    )
+    group.add_argument("--partner-id", metavar="ID", type=types.whole_number, help="the account")
+    if secret:
+        add_secret(
+            group,
+            "admin-secret",
+            "KALTURA_ADMIN_SECRET",
+            file="file with its admin secret; - is standard input",
+            value="the admin secret itself",
+        )
+    if session:
+        add_secret(
+            group,
+            "ks",
+            "KALTURA_KS",
+            file="file with an ADMIN session to use in place of the secret",
+            value="that session itself",
+        )
+        group.add_argument("--user-id", metavar="ID", help="user of the admin session")
+        group.add_argument(
+            "--admin-session",
+            choices=("signed", "signed-v1", "started"),
+            default="signed",
+            help="signed here (default), in the older form, or got from the server for the secret",
+        )
+    group.add_argument(
+        "--profile",
+        metavar="NAME",
+        help="a profile of the file that `config path` names (otherwise: KALTURA_PROFILE)",
+    )
+    group.add_argument("--config", metavar="PATH", help="a file as config.json")
+
+
+def add_network(parser: Parser) -> None:
+    """Adds the options for how the server is reached."""
+    group = parser.add_argument_group("network")
+    group.add_argument("--allow-http", action="store_true", help="allow an address without TLS")
+    group.add_argument("--user-agent", metavar="TEXT", help="what to call ourselves")
+    group.add_argument(
+        "--timeout", metavar="SECONDS", type=types.seconds, help="for each call as a whole"
+    )
+    group.add_argument(
+        "--max-retries", metavar="NUMBER", type=types.count, help="after failures that may pass"
+    )
+    group.add_argument("--proxy", metavar="URL", help="in place of HTTPS_PROXY")
+    group.add_argument(
+        "--ca-file",
+        metavar="PATH",
+        help="certificate authorities to trust in place of the system's",
+    )
+
+
+def add_token(parser: Parser) -> None:
+    """Adds the options that name a token to exchange and its value."""
+    parser.add_argument(
+        "id", metavar="ID", nargs="?", help="the token's id (otherwise: KALTURA_APP_TOKEN_ID)"
+    )
+    parser.add_argument("--app-token-id", metavar="ID", help="the same as an option")
+    add_secret(
+        parser,
+        "app-token",
+        "KALTURA_APP_TOKEN",
+        file="file with the token's value; - is standard input",
+        value="the token's value itself",
+    )
+    parser.add_argument(
+        "--hash-type",
+        type=types.upper,
+        choices=HASH_TYPES,
+        default="SHA256",
+        help="the token's (default: SHA256)",
+    )
+
+
+def places(args: argparse.Namespace) -> list[Place]:
+    """Where settings come from, the first one winning: options, environment, profile, config.json.
+
+    A file that is named by --config is an option, and comes before the environment.
+
+    Raises:
+        ConfigError: One of them cannot be read.
+    """
+    files = [
+        getattr(args, name, None) for name in ("admin_secret_file", "ks_file", "app_token_file")
+    ]
+    if (files + [getattr(args, "session", None)]).count("-") > 1:
+        raise ConfigError("standard input can hold only one secret: give a file for the others")
+    found = [_options(args)]
+    if args.config is not None:
+        found.append(_config_file(args.config))
+    found.append(Place("the environment", _native.Settings.from_env(), []))
+    profile = args.profile or os.environ.get("KALTURA_PROFILE")
+    if profile:
+        from kaltura_app_token._profiles import read_profile
+
+        if args.profile is not None and found[-1].names_account():
+            note(
+                f"{PROGRAM}: warning: the environment names an account and comes before "
+                f"--profile: unset its KALTURA_... variables to use the profile's"
+            )
+        found.append(Place(f"profile {profile}", *read_profile(profile)))
+    if args.config is None and os.path.exists("config.json"):
+        try:
+            found.append(_config_file("config.json"))
+        except ConfigError:
+            # Many programs have a file of that name; it matters only when nothing else is given.
+            if not any(place.names_account() for place in found):
+                raise
+    return found
+
+
+def _options(args: argparse.Namespace) -> Place:
+    return Place(
+        "the options",
+        _native.Settings(
+            partner_id=args.partner_id,
+            admin_secret=secret_option(PROGRAM, args, "admin-secret", "KALTURA_ADMIN_SECRET"),
+            ks=secret_option(PROGRAM, args, "ks", "KALTURA_KS"),
+            service_url=args.service_url,
+            user_id=getattr(args, "user_id", None),
+        ),
+        [],
+    )
+
+
+def _config_file(path: str) -> Place:
+    settings = _native.Settings.from_config_file(path)
+    return Place(path, settings, settings.warnings)
+
+
+def account_place(found: list[Place]) -> Place | None:
+    """The place that the account is taken from."""
+    return next((place for place in found if place.names_account()), None)
+
+
+def resolve(found: list[Place], need: Literal["admin", "exchange"]) -> _native.Settings:
+    """The settings in effect, after the warnings about where they come from.
+
+    Raises:
+        ConfigError: Something that is needed is missing, or stands in two places.
+    """
+    chosen = account_place(found)
+    all_settings = [place.settings for place in found]
+    if chosen is not None:
+        if need == "admin":
+            all_settings = _with_secret(all_settings, chosen.settings)
+        for warning in chosen.warnings:
+            if warning not in chosen.settings.warnings:
+                note(f"{PROGRAM}: warning: {warning}")
+    return _native.Settings.resolve(all_settings, need)
+
+
+def _with_secret(
+    all_settings: list[_native.Settings], chosen: _native.Settings
+) -> list[_native.Settings]:
+    """Asks the person at the terminal for an admin secret that stands nowhere."""
+    nowhere = all(settings.admin_secret is None for settings in all_settings)
+    if chosen.partner_id is None or chosen.ks is not None or not nowhere:
+        return all_settings
+    secret = ask_secret(f"Admin secret of partner {chosen.partner_id}")
+    if secret is None:
+        return all_settings
+    complete = _native.Settings(
+        partner_id=chosen.partner_id,
+        admin_secret=secret,
+        service_url=chosen.service_url,
+        user_id=chosen.user_id,
+        admin_session_duration=chosen.admin_session_duration,
+        admin_privileges=chosen.admin_privileges,
+    )
+    return [complete, *all_settings]
+
+
+def ask_secret(what: str) -> str | None:
+    """What the person at the terminal types; None without one, and for nothing."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    import getpass
+
+    try:
+        return getpass.getpass(f"{printable(what)}: ", stream=sys.stderr) or None
+    except EOFError:
+        return None
+
+
+def connect(
+    args: argparse.Namespace, settings: _native.Settings, **options: str | int
+) -> _native.Client:
+    """The client of these settings, reached as the options say; `options` come before those."""
+    from kaltura_app_token import _connect
+
+    return _connect.connect(
+        settings,
+        PROGRAM,
+        "--allow-http",
+        **{
+            "admin_session": getattr(args, "admin_session", "signed"),
+            "allow_http": args.allow_http,
+            "user_agent": args.user_agent,
+            "total_timeout": args.timeout,
+            "max_retries": args.max_retries,
+            "proxy": args.proxy,
+            "ca_file": args.ca_file,
+            **options,
+        },
+    )
+
+
+def admin_client(args: argparse.Namespace) -> _native.Client:
+    """The client that manages the account's tokens."""
+    return connect(args, resolve(places(args), "admin"))
+
+
+def token_id(args: argparse.Namespace, found: list[Place]) -> str | None:
+    """The id of the token to exchange, from the options or the first place that names one.
+
+    Raises:
+        ConfigError: It is given twice.
+    """
+    if args.id is not None and args.app_token_id is not None:
+        raise ConfigError("the token's id is given twice: once is enough")
+    given = args.id if args.id is not None else args.app_token_id
+    if given is not None:
+        return str(given)
+    return next(
+        (
+            place.settings.app_token_id
+            for place in found
+            if place.settings.app_token_id is not None or place.settings.app_token is not None
+        ),
+        None,
+    )
+
+
+def token_value(
+    args: argparse.Namespace, found: list[Place], token_id: str
+) -> tuple[str | _native.Secret, str] | None:
+    """The value of that token, and where it stands: the options, or beside the token's id.
+
+    Raises:
+        ConfigError: The options for it cannot be used.
+    """
+    value = secret_option(PROGRAM, args, "app-token", "KALTURA_APP_TOKEN")
+    if value is not None:
+        return value, "the options"
+    named_here = args.id is not None or args.app_token_id is not None
+    for name, settings, _ in found:
+        # Another place's value belongs to the id that stands beside it.
+        fits = settings.app_token_id == token_id or (settings.app_token_id is None and named_here)
+        if settings.app_token is not None and fits:
+            return settings.app_token, name
+    return None

@@ -1,0 +1,112 @@
+"""The subcommands `config show` and `config path`: which settings are in effect and where each comes
+from. Secrets are masked, nothing is sent, and what is missing is no error.
+"""
+
+from __future__ import annotations
+
+from kaltura_app_token import _account, _native
+from kaltura_app_token._account import Place
+from kaltura_app_token._arguments import Command, Parser
+from kaltura_app_token._output import MASK, note, print_csv, table, terminal_width, to_json
+from kaltura_app_token._version import PROGRAM
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+_ACCOUNT = {
+    "partnerId": "partner_id",
+    "adminSecret": "admin_secret",
+    "ks": "ks",
+    "serviceUrl": "service_url",
+}
+_TOKEN = {"appTokenId": "app_token_id", "appToken": "app_token"}
+_OTHERS = {
+    "userId": "user_id",
+    "sessionExpiry": "admin_session_duration",
+    "adminPrivileges": "admin_privileges",
+}
+
+
+def _add_show(parser: Parser) -> None:
+    parser.add_argument(
+        "--format",
+        choices=("table", "csv", "json", "jsonl"),
+        default="table",
+        help="default: table",
+    )
+    _account.add_account(parser)
+
+
+def _show(args: argparse.Namespace) -> int:
+    found = _account.places(args)
+    rows = [
+        {"setting": setting, "value": value, "source": source}
+        for setting, (value, source) in effective(found).items()
+    ]
+    chosen = _account.account_place(found)
+    for warning in chosen.warnings if chosen else ():
+        note(f"{PROGRAM}: warning: {warning}")
+    for place in found:
+        if place is not chosen and place.names_account():
+            note(f"{PROGRAM}: note: the account in {place.name} is not used")
+    if args.format == "json":
+        print(to_json({str(row.pop("setting")): row for row in rows}))
+    elif args.format == "jsonl":
+        for row in rows:
+            print(to_json(row, indent=None))
+    elif args.format == "csv":
+        print_csv(rows)
+    else:
+        shown = [["" if cell is None else str(cell) for cell in row.values()] for row in rows]
+        for line in table(["SETTING", "VALUE", "SOURCE"], shown, terminal_width()):
+            print(line)
+    return 0
+
+
+def effective(found: list[Place]) -> dict[str, tuple[str | int | None, str | None]]:
+    """Each setting's value, secrets masked, and the place that it is taken from.
+
+    The account is taken from one place as a whole, and so is the token; the rest one by one.
+    """
+    chosen = _account.account_place(found)
+    told = {name: _told(chosen, attribute) for name, attribute in _ACCOUNT.items()}
+    if chosen is not None and chosen.settings.service_url is None:
+        told["serviceUrl"] = (_native.normalize_service_url("us"), "the default")
+    for name, attribute in _OTHERS.items():
+        told[name] = _told(_first(found, attribute), attribute)
+    token = _first(found, *_TOKEN.values())
+    return told | {name: _told(token, attribute) for name, attribute in _TOKEN.items()}
+
+
+def _first(found: list[Place], *attributes: str) -> Place | None:
+    return next(
+        (
+            place
+            for place in found
+            if any(getattr(place.settings, attribute) is not None for attribute in attributes)
+        ),
+        None,
+    )
+
+
+def _told(place: Place | None, attribute: str) -> tuple[str | int | None, str | None]:
+    value = None if place is None else getattr(place.settings, attribute)
+    if place is None or value is None:
+        return None, None
+    return MASK if isinstance(value, _native.Secret) else value, place.name
+
+
+def _add_path(parser: Parser) -> None:
+    """It takes no options."""
+
+
+def _path(_args: argparse.Namespace) -> int:
+    from kaltura_app_token._profiles import profiles_path
+
+    print(profiles_path())
+    return 0
+
+
+SHOW = Command(_add_show, _show)
+PATH = Command(_add_path, _path)
