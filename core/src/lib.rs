@@ -67,3 +67,8 @@ pub use rotate::{
 pub use secret::Secret;
 pub use transport::{BoxFuture, Transport, TransportAnswer, TransportError};
 pub use wire::Action;
+
+/// The README's Rust example is compiled with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
