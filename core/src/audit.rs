@@ -349,7 +349,9 @@ impl Judge<'_> {
                 ["--privileges", &without("disableentitlement")],
             );
         }
-        self.lints(&privileges);
+        if !privileges.is_empty() {
+            self.lints(&privileges);
+        }
     }
 
     /// What stands in the privileges and does not work as it reads.

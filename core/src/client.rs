@@ -489,6 +489,19 @@ impl Client {
         }
     }
 
+    /// Waits for work that several callers share, such as a [`crate::SessionProvider`]'s, no longer than
+    /// until this client's [`Cancel`] is triggered. The work itself goes on for the others.
+    ///
+    /// # Errors
+    /// The work's own; `Cancelled`.
+    pub async fn unless_cancelled<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = wait_for(self.cancel.as_ref()) => Err(cancelled_error()),
+        }
+    }
+
     /// How many seconds the server's clock is ahead of ours, once it has answered.
     #[must_use]
     pub fn clock_difference_seconds(&self) -> Option<i64> {

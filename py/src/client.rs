@@ -267,13 +267,12 @@ impl Client {
         })
     }
 
-    fn open(&self) -> PyResult<Arc<blocking::Client>> {
+    pub(crate) fn open(&self) -> PyResult<Arc<blocking::Client>> {
         self.client
             .load_full()
             .ok_or_else(|| PyValueError::new_err("the client is closed"))
     }
 
-    /// Makes a call: its result, or a future of it where the client is bound to a queue.
     fn call<T, F>(
         &self,
         py: Python<'_>,
@@ -284,23 +283,37 @@ impl Client {
         T: Send + 'static,
         F: Future<Output = core::Result<T>> + Send + 'static,
     {
-        let client = self.open()?;
-        logging::follow(py)?;
-        if let Some(queue) = &self.queue {
-            return LoopQueue::submit(queue.bind(py), &client, call, convert);
-        }
-        let value = wait(py, |cancel, tick| {
-            client.run(cancel, Some(tick), async move |client| call(client).await)
-        })?;
-        convert(py, value)
+        make_call(py, &*self.open()?, self.queue.as_ref(), call, convert)
     }
+}
+
+/// Makes a call: its result, or a future of it where there is a queue.
+pub(crate) fn make_call<T, F>(
+    py: Python<'_>,
+    client: &blocking::Client,
+    queue: Option<&Py<LoopQueue>>,
+    call: impl FnOnce(core::Client) -> F + Send + 'static,
+    convert: fn(Python<'_>, T) -> PyResult<Py<PyAny>>,
+) -> PyResult<Py<PyAny>>
+where
+    T: Send + 'static,
+    F: Future<Output = core::Result<T>> + Send + 'static,
+{
+    logging::follow(py)?;
+    if let Some(queue) = queue {
+        return LoopQueue::submit(queue.bind(py), client, call, convert);
+    }
+    let value = wait(py, |cancel, tick| {
+        client.run(cancel, Some(tick), async move |client| call(client).await)
+    })?;
+    convert(py, value)
 }
 
 fn token_object(py: Python<'_>, token: core::AppToken) -> PyResult<Py<PyAny>> {
     AppToken(token).into_py_any(py)
 }
 
-fn session_object(py: Python<'_>, session: core::Session) -> PyResult<Py<PyAny>> {
+pub(crate) fn session_object(py: Python<'_>, session: core::Session) -> PyResult<Py<PyAny>> {
     Session(session).into_py_any(py)
 }
 

@@ -9,6 +9,7 @@ mod errors;
 mod ks;
 mod logging;
 mod model;
+mod provider;
 mod queue;
 mod sandbox;
 mod settings;
@@ -29,6 +30,8 @@ mod _native {
     };
     #[pymodule_export]
     use crate::model::{AppToken, ResponseProfile, Secret, Session, SessionInfo, TokenPage};
+    #[pymodule_export]
+    use crate::provider::{SessionProvider, TokenSource};
     #[pymodule_export]
     use crate::queue::LoopQueue;
     #[pymodule_export]

@@ -35,10 +35,12 @@ def order(sandbox: Sandbox, **fault: Any) -> None:
         answer.read()
 
 
-def in_a_process(sandbox: Sandbox, program: str) -> subprocess.CompletedProcess[str]:
+def in_a_process(
+    sandbox: Sandbox, program: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603
         [sys.executable, "-W", "error", "-c", program],
-        env=clean_environment() | account_of(sandbox),
+        env=clean_environment() | account_of(sandbox) | environment,
         capture_output=True,
         text=True,
         timeout=60,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import NEW, Ended, Shell, account_of, clean_environment, write_config
-from kaltura_app_token import cli
+from kaltura_app_token import _tokens, cli
 from kaltura_app_token._native import AppToken
 from kaltura_app_token._version import VERSION
 from kaltura_app_token.sandbox import Sandbox
@@ -295,7 +295,7 @@ class TestUpdate:
         assert after.session_user_id == "jane"
         assert (after.description, after.session_privileges) == ("old", "edit:*")
 
-    @pytest.mark.parametrize("field", sorted(cli._CLEARABLE))
+    @pytest.mark.parametrize("field", sorted(_tokens._CLEARABLE))
     def test_a_field_can_be_cleared(self, shell: Shell, sandbox: Sandbox, field: str) -> None:
         token = sandbox.client().add_token(
             description="x",
@@ -486,7 +486,7 @@ class TestTheCommandItself:
 
     @pytest.mark.parametrize("name", list(cli.COMMANDS))
     def test_each_command_has_a_help(self, bare: Shell, name: str) -> None:
-        ended = bare.new(name, "--help")
+        ended = bare.new(*name.split(), "--help")
         assert (ended.code, ended.err) == (0, "")
         assert ended.out.startswith("usage: ")
 

@@ -45,9 +45,11 @@ if TYPE_CHECKING:
     from ._native import Secret as Secret
     from ._native import Session as Session
     from ._native import SessionInfo as SessionInfo
+    from ._native import SessionProvider as SessionProvider
     from ._native import Settings as Settings
     from ._native import TokenPage as TokenPage
     from ._native import Tokens as Tokens
+    from ._native import TokenSource as TokenSource
     from ._native import __version__ as __version__
     from ._native import describe_ks as describe_ks
     from ._native import dropped_privileges as dropped_privileges
@@ -57,12 +59,14 @@ if TYPE_CHECKING:
     from ._native import sign_ks as sign_ks
     from ._native import token_hash as token_hash
     from .aio import AsyncClient as AsyncClient
+    from .aio import AsyncSessionProvider as AsyncSessionProvider
 
 
 __all__ = [
     "ApiError",
     "AppToken",
     "AsyncClient",
+    "AsyncSessionProvider",
     "CancelledError",
     "Client",
     "ConfigError",
@@ -82,11 +86,13 @@ __all__ = [
     "Secret",
     "Session",
     "SessionInfo",
+    "SessionProvider",
     "Settings",
     "TokenExpired",
     "TokenNotActive",
     "TokenNotFound",
     "TokenPage",
+    "TokenSource",
     "Tokens",
     "TransportError",
     "__version__",
@@ -105,7 +111,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    home = import_module(".aio" if name == "AsyncClient" else "._native", __name__)
+    home = import_module(".aio" if name.startswith("Async") else "._native", __name__)
     value: object = getattr(home, name)
     globals()[name] = value
     return value

@@ -131,7 +131,7 @@ def places(args: argparse.Namespace) -> list[Place]:
     files = [
         getattr(args, name, None) for name in ("admin_secret_file", "ks_file", "app_token_file")
     ]
-    if (files + [getattr(args, "session", None)]).count("-") > 1:
+    if [*files, getattr(args, "session", None)].count("-") > 1:
         raise ConfigError("standard input can hold only one secret: give a file for the others")
     found = [_options(args)]
     if args.config is not None:

@@ -1,5 +1,5 @@
-"""The subcommands `config show` and `config path`: which settings are in effect and where each comes
-from. Secrets are masked, nothing is sent, and what is missing is no error.
+"""The subcommands `config show` and `config path`: which settings are in effect and where each
+comes from. Secrets are masked, nothing is sent, and what is missing is no error.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The subcommand `hash`: the tokenHash of an exchange, for whoever makes it without a library, and an
-explanation of the bytes it is made of. The explanation masks all but the ends of both.
+"""The subcommand `hash`: the tokenHash of an exchange, for whoever makes it without a library, and
+an explanation of the bytes it is made of. The explanation masks all but the ends of both.
 """
 
 from __future__ import annotations
@@ -7,8 +7,8 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from kaltura_app_token import _native
 from kaltura_app_token import _arguments as types
+from kaltura_app_token import _native
 from kaltura_app_token._account import HASH_TYPES, ask_secret
 from kaltura_app_token._arguments import (
     Command,
@@ -32,7 +32,7 @@ _SHOWN = 2
 
 
 class _Part(NamedTuple):
-    """One of the two texts that are hashed: its name, where it stands, as it stands, and the text."""
+    """One of the two texts that are hashed: its name, where and how it stands, and the text."""
 
     name: str
     place: str
@@ -103,8 +103,9 @@ def _ks(args: argparse.Namespace) -> _Part:
 
 def _token(args: argparse.Namespace) -> _Part:
     if args.app_token_file is not None and args.app_token is None:
-        text = read_secret_as_is("--app-token-file", args.app_token_file)
-        place = "standard input" if args.app_token_file == "-" else args.app_token_file
+        path = args.app_token_file
+        text = read_secret_as_is("--app-token-file", path)
+        place = "standard input" if path == "-" else path
         return _Part("token", place, text, text.strip("\r\n"))
     value = secret_option(PROGRAM, args, "app-token", "KALTURA_APP_TOKEN")
     if value is not None:

@@ -1,5 +1,5 @@
-"""The subcommands `ks inspect`, `ks generate` and `ks end`. A KS is printed by `generate` alone; of one
-that is given only what it says comes out.
+"""The subcommands `ks inspect`, `ks generate` and `ks end`. A KS is printed by `generate` alone; of
+one that is given only what it says comes out.
 """
 
 from __future__ import annotations
@@ -121,9 +121,7 @@ def _inspect(args: argparse.Namespace) -> int:
     return _FINDINGS if verified is False else 0
 
 
-def _read(
-    ks: str, found: list[_account.Place]
-) -> tuple[_native.KsInfo, bool | None, str]:
+def _read(ks: str, found: list[_account.Place]) -> tuple[_native.KsInfo, bool | None, str]:
     """What can be told of a KS here, whether it is genuine if that can be told, and why."""
     info = _native.describe_ks(ks)
     holder = next((place for place in found if place.settings.admin_secret is not None), None)
@@ -285,7 +283,7 @@ def _end(args: argparse.Namespace) -> int:
     settings = _account.resolve(found, "exchange")
     if info.partner_id is not None and settings.partner_id != info.partner_id:
         raise ConfigError(
-            f"the session is one of partner {info.partner_id}, the account is {settings.partner_id}",
+            f"the session is of partner {info.partner_id}, the account is {settings.partner_id}",
             hint="name the session's account and server: --partner-id and --service-url",
         )
     client = _account.connect(args, settings)

@@ -1,4 +1,4 @@
-"""The subcommands `sandbox` and `demo`: a local Kaltura. Neither needs an account nor the network."""
+"""The subcommands `sandbox` and `demo`: a local Kaltura, which needs no account and no network."""
 
 from __future__ import annotations
 

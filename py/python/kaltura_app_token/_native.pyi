@@ -1,6 +1,6 @@
 """The native half of the package; everything public here is re-exported by `kaltura_app_token`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from os import PathLike
 from typing import Any, Literal, TypedDict, final
@@ -9,6 +9,14 @@ from typing_extensions import Unpack
 
 _HashType = Literal["MD5", "SHA1", "SHA256", "SHA512"]
 _SessionType = Literal["USER", "ADMIN"]
+_Refusal = Literal[
+    "EXPIRED",
+    "LOGOUT",
+    "EXCEEDED_ACTIONS_LIMIT",
+    "EXCEEDED_RESTRICTED_IP",
+    "EXCEEDED_RESTRICTED_URI",
+    "INVALID",
+]
 _TokenField = Literal[
     "sessionType", "sessionDuration", "sessionPrivileges", "sessionUserId", "description", "expiry"
 ]
@@ -26,8 +34,10 @@ __all__ = [
     "Secret",
     "Session",
     "SessionInfo",
+    "SessionProvider",
     "Settings",
     "TokenPage",
+    "TokenSource",
     "Tokens",
     "Walk",
     "__version__",
@@ -409,6 +419,45 @@ class Client:
     def sign_admin_session(self, *, version: Literal[1, 2] = 2) -> Session: ...
     def session_info(self, ks: str | Secret | None = None) -> SessionInfo: ...
     def end_session(self, ks: str | Secret) -> None: ...
+
+@final
+class TokenSource:
+    @staticmethod
+    def value(id: str, token: str | Secret) -> TokenSource: ...
+    @staticmethod
+    def environment() -> TokenSource: ...
+    @staticmethod
+    def variable(id: str, name: str) -> TokenSource: ...
+    @staticmethod
+    def file(path: str | PathLike[str]) -> TokenSource: ...
+    @staticmethod
+    def value_file(id: str, path: str | PathLike[str]) -> TokenSource: ...
+    @staticmethod
+    def callable(
+        function: Callable[[], tuple[str, str | Secret] | tuple[str, str | Secret, _HashType]],
+    ) -> TokenSource: ...
+
+@final
+class SessionProvider:
+    def __new__(
+        cls,
+        client: Client,
+        source: TokenSource,
+        *,
+        hash_type: _HashType | Literal["auto"] = "SHA256",
+        capacity: int = 10_000,
+    ) -> SessionProvider: ...
+    def _on(self, queue: LoopQueue) -> SessionProvider: ...
+    def get(
+        self,
+        *,
+        user_id: str | None = None,
+        session_type: _SessionType | int | None = None,
+        privileges: str | None = None,
+        duration: int | timedelta | None = None,
+        min_remaining: float | timedelta | None = None,
+    ) -> Session: ...
+    def reject(self, session: Session, reason: _Refusal = "EXPIRED") -> Session: ...
 
 @final
 class Sandbox:

@@ -1,5 +1,5 @@
-"""What the two commands print: data on stdout in four formats, everything else on stderr, questions,
-and how a command ends. Secrets come out only where a caller passes them in as text; sends nothing.
+"""What the two commands print: data on stdout in four formats, everything else on stderr; what they
+ask; how they end. Secrets come out only where a caller passes them in as text; sends nothing.
 """
 
 from __future__ import annotations
@@ -132,9 +132,7 @@ _PROGRESS_EVERY = 0.1
 
 def colours(stream: TextIO) -> bool:
     """Whether a stream is a terminal that shows colours, to somebody who wants them."""
-    return (
-        stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    )
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def printable(text: str) -> str:

@@ -115,7 +115,7 @@ def _settings(where: str, values: dict[str, Any]) -> _native.Settings:
         # A JSON true is an int to Python.
         if not isinstance(value, kind) or isinstance(value, bool):
             raise ConfigError(f"{where}: {key} is not {'a number' if kind is int else 'a text'}")
-        if not value if kind is str else not 0 < value < 2**63:
+        if not value or (isinstance(value, int) and not 0 < value < 2**63):
             raise ConfigError(f"{where}: {key} is {'empty' if kind is str else 'out of range'}")
     duration = values.pop("session_expiry", None)
     return _native.Settings(admin_session_duration=duration, **values)

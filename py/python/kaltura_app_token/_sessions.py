@@ -91,9 +91,9 @@ def _session(args: argparse.Namespace) -> int:
 def _add_exec(parser: Parser) -> None:
     parser.usage = f"{parser.prog} [ID] [OPTIONS] -- PROGRAM [ARGUMENTS]"
     parser.epilog = (
-        "The program's environment has KALTURA_KS, KALTURA_PARTNER_ID and KALTURA_SERVICE_URL, and\n"
-        "neither the admin secret nor the token's value. It takes this process's place: signals\n"
-        "and the exit code are its own."
+        "The program's environment has KALTURA_KS, KALTURA_PARTNER_ID and KALTURA_SERVICE_URL,\n"
+        "and neither the admin secret nor the token's value. It takes this process's place:\n"
+        "signals and the exit code are its own."
     )
     parser.set_defaults(usage_of_id=f"{PROGRAM} exec ID -- PROGRAM")
     _account.add_token(parser)
@@ -131,9 +131,7 @@ def _become(program: list[str], environment: dict[str, str]) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     # Python ignores these, and what is ignored stays so in the program.
-    ignored = [
-        getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ") if hasattr(signal, name)
-    ]
+    ignored = [getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ") if hasattr(signal, name)]
     before = [signal.signal(number, signal.SIG_DFL) for number in ignored]
     try:
         os.execvpe(program[0], program, environment)  # noqa: S606

@@ -1,5 +1,5 @@
-"""The subcommands `create`, `get`, `list`, `update` and `delete`: an account's tokens. Values come out
-where a token is created, or asked for; --dry-run prints the request in place of sending it.
+"""The subcommands `create`, `get`, `list`, `update` and `delete`: an account's tokens. Values come
+out where a token is created, or asked for; --dry-run prints the request in place of sending it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`AsyncClient`: the methods of `Client` for asyncio.
+"""`AsyncClient` and `AsyncSessionProvider`: `Client` and `SessionProvider` for asyncio.
 
 Calls run at the same time without a thread for each: they go to a queue of the event loop that
 makes them, and the loop is woken through a file descriptor when one has ended. This module knows
@@ -80,15 +80,18 @@ class AsyncClient:
 
     def _here(self):
         """The client bound to the running loop's queue."""
+        return self._on_this_loop()[1]
+
+    def _on_this_loop(self):
         loop = asyncio.get_running_loop()
         try:
-            return self._bound[loop][1]
+            return self._bound[loop]
         except KeyError:
             queue = _native.LoopQueue()
             client = self._client._on(queue)
             loop.add_reader(queue.fileno(), queue.collect)
-            self._bound[loop] = (queue, client)
-            return client
+            bound = self._bound[loop] = (queue, client)
+            return bound
 
     def tokens(self, **filters):
         """All tokens that pass the filter, oldest first, asked for page by page.
@@ -154,19 +157,62 @@ class _AsyncTokens:
         return self._page.pop()
 
 
-def _method(name):
-    waiting = getattr(_native.Client, name)
+class AsyncSessionProvider:
+    """Hands out valid sessions of one token, and mints one only when there is no good one.
+
+    `SessionProvider` for asyncio: any number of tasks that ask for the same session at the same
+    moment share one exchange, and cancelling one of them disturbs no other.
+    A `TokenSource.callable` is called on the library's own thread.
+
+    Example:
+        >>> import asyncio
+        >>> from kaltura_app_token import AsyncClient, AsyncSessionProvider, TokenSource
+        >>> from kaltura_app_token.sandbox import Sandbox
+        >>> async def main(sandbox, token):
+        ...     async with AsyncClient(
+        ...         sandbox.partner_id, service_url=sandbox.service_url
+        ...     ) as client:
+        ...         source = TokenSource.value(token.id, token.token)
+        ...         provider = AsyncSessionProvider(client, source)
+        ...         sessions = await asyncio.gather(*(provider.get() for _ in range(100)))
+        ...         return len({session.ks.reveal() for session in sessions})
+        >>> with Sandbox() as sandbox:
+        ...     asyncio.run(main(sandbox, sandbox.client().add_token()))
+        1
+    """
+
+    def __init__(self, client, source, *, hash_type="SHA256", capacity=10_000):
+        self._client = client
+        self._provider = _native.SessionProvider(
+            client._client, source, hash_type=hash_type, capacity=capacity
+        )
+
+    def _here(self):
+        queue, _ = self._client._on_this_loop()
+        return self._provider._on(queue)
+
+    def __repr__(self):
+        return f"Async{self._provider!r}"
+
+    def __reduce__(self):
+        return self._provider.__reduce__()
+
+
+def _method(owner, waiting):
+    name = waiting.__name__
 
     async def call(self, *args, **options):
         return await getattr(self._here(), name)(*args, **options)
 
     call.__name__ = name
-    call.__qualname__ = f"AsyncClient.{name}"
+    call.__qualname__ = f"{owner.__name__}.{name}"
     call.__doc__ = waiting.__doc__
     call.__signature__ = inspect.signature(waiting)
-    return call
+    setattr(owner, name, call)
 
 
 for _name in _METHODS:
-    setattr(AsyncClient, _name, _method(_name))
+    _method(AsyncClient, getattr(_native.Client, _name))
+for _name in ("get", "reject"):
+    _method(AsyncSessionProvider, getattr(_native.SessionProvider, _name))
 del _name

@@ -15,9 +15,11 @@ from ._native import (
     SessionInfo,
     Settings,
     TokenPage,
+    TokenSource,
     _ClientOptions,
     _HashType,
     _OrderedTokenFilter,
+    _Refusal,
     _SessionType,
     _TokenField,
     _TokenFilter,
@@ -119,3 +121,23 @@ class AsyncClient:
     def sign_admin_session(self, *, version: Literal[1, 2] = 2) -> Session: ...
     async def session_info(self, ks: str | Secret | None = None) -> SessionInfo: ...
     async def end_session(self, ks: str | Secret) -> None: ...
+
+class AsyncSessionProvider:
+    def __init__(
+        self,
+        client: AsyncClient,
+        source: TokenSource,
+        *,
+        hash_type: _HashType | Literal["auto"] = "SHA256",
+        capacity: int = 10_000,
+    ) -> None: ...
+    async def get(
+        self,
+        *,
+        user_id: str | None = None,
+        session_type: _SessionType | int | None = None,
+        privileges: str | None = None,
+        duration: int | timedelta | None = None,
+        min_remaining: float | timedelta | None = None,
+    ) -> Session: ...
+    async def reject(self, session: Session, reason: _Refusal = "EXPIRED") -> Session: ...

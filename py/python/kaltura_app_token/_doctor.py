@@ -1,0 +1,462 @@
+"""The subcommand `doctor`: checks what an exchange and the management of tokens need, one thing
+after the other, and says of each what is right, what is wrong and what to do. It changes nothing on
+the server and asks no host but the configured one; sessions that it starts expire by themselves.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import NamedTuple, cast
+
+from kaltura_app_token import _account, _native
+from kaltura_app_token._arguments import Command, Parser
+from kaltura_app_token._ks import lints
+from kaltura_app_token._output import (
+    colours,
+    expiry_in_words,
+    print_csv,
+    printable,
+    span,
+    terminal_width,
+    to_json,
+    wrap,
+)
+from kaltura_app_token._sessions import add_request
+from kaltura_app_token.errors import (
+    ApiError,
+    ConfigError,
+    InvalidTokenHash,
+    KalturaError,
+    exit_code,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from typing import Literal
+
+    Status = Literal["ok", "problem", "skipped"]
+
+_FINDINGS = 6
+_CLOCK_TOLERANCE = 60
+_STATUS_WIDTH = 7
+_NARROWEST = 20
+_COLOURS = {"ok": "32", "problem": "31", "skipped": "33"}
+_REGIONS = ("us", "de", "eu", "sg", "ca", "ap")
+
+
+class Check(NamedTuple):
+    """One thing that was looked at: what was found, and what to do about it."""
+
+    check: str
+    status: Status
+    found: str
+    next: str | None = None
+
+
+class _Stop(Exception):
+    """Nothing more can be checked; carries the exit code."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def _add(parser: Parser) -> None:
+    parser.epilog = "The exit code is 0 when all is well, 6 when something was found."
+    _account.add_token(parser)
+    add_request(parser)
+    parser.add_argument(
+        "--no-send-secret",
+        action="store_true",
+        help="do not try session.start, which sends the admin secret to the server",
+    )
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "--format",
+        choices=("table", "csv", "json", "jsonl"),
+        default="table",
+        help="default: table",
+    )
+    _account.add_account(parser)
+    _account.add_network(parser)
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    doctor = _Doctor(args)
+    try:
+        doctor.examine()
+    except _Stop as stop:
+        code = stop.code
+    else:
+        code = _FINDINGS if any(check.status == "problem" for check in doctor.checks) else 0
+    if args.format == "json":
+        print(to_json([check._asdict() for check in doctor.checks]))
+    elif args.format == "csv":
+        print_csv(check._asdict() for check in doctor.checks)
+    return code
+
+
+class _Doctor:
+    """The checks, each of which leaves behind what the next ones need."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self.checks: list[Check] = []
+
+    def examine(self) -> None:
+        found = self._configuration()
+        settings = self._settings(found)
+        self._service_url(settings)
+        client = self._connect(settings)
+        partner_exists = self._partner(client, settings)
+        admin = self._admin(found, settings) if partner_exists else None
+        self._token(found, client if partner_exists else None, admin)
+
+    def _say(self, check: str, status: Status, found: str, step: str | None = None) -> None:
+        self.checks.append(Check(check, status, found, step))
+        if self.args.format == "jsonl":
+            print(to_json(self.checks[-1]._asdict(), indent=None), flush=True)
+        elif self.args.format == "table":
+            _print(self.checks[-1])
+
+    def _ok(self, check: str, found: str) -> None:
+        self._say(check, "ok", found)
+
+    def _problem(self, check: str, error: KalturaError | str, step: str | None = None) -> None:
+        if isinstance(error, KalturaError):
+            self._say(check, "problem", error.message, step or error.hint)
+        else:
+            self._say(check, "problem", error, step)
+
+    def _configuration(self) -> list[_account.Place]:
+        try:
+            return _account.places(self.args)
+        except ConfigError as error:
+            self._problem("configuration", error)
+            raise _Stop(exit_code(error)) from None
+
+    def _settings(self, found: list[_account.Place]) -> _native.Settings:
+        place = _account.account_place(found)
+        try:
+            settings = _native.Settings.resolve([place.settings for place in found], "exchange")
+        except ConfigError as error:
+            self._problem("configuration", error)
+            raise _Stop(exit_code(error)) from None
+        name = place.name if place else ""
+        unused = [other.name for other in found if other.names_account() and other is not place]
+        remark = f"; the account in {' and in '.join(unused)} is not used" if unused else ""
+        self._ok("configuration", f"partner {settings.partner_id} from {name}{remark}")
+        for warning in place.warnings if place else ():
+            what, _, step = warning.rpartition(": ")
+            self._problem("configuration", what, step)
+        return settings
+
+    def _service_url(self, settings: _native.Settings) -> None:
+        written = settings.service_url
+        try:
+            url = _native.normalize_service_url(written or "us", self.args.allow_http)
+        except ConfigError as error:
+            self._problem("service URL", error)
+            raise _Stop(exit_code(error)) from None
+        region = next(
+            (name for name in _REGIONS if _native.normalize_service_url(name) == url), None
+        )
+        remarks = [f"region {region}"] if region else []
+        if written is None:
+            remarks.append("the default, as none is given")
+        elif written != url and written.lower() != region:
+            remarks.append(f"written as {written}")
+        self._ok("service URL", url + (f" ({'; '.join(remarks)})" if remarks else ""))
+
+    def _connect(self, settings: _native.Settings) -> _native.Client:
+        """A client of a server that answers; what it answers is the next check's."""
+        options = {} if self.args.max_retries is not None else {"max_retries": 0}
+        try:
+            client = _account.connect(self.args, settings, **options)
+            self.widget_error: KalturaError | None = None
+            began = time.monotonic()
+            try:
+                client.start_widget_session()
+            except ApiError as error:
+                self.widget_error = error
+        except KalturaError as error:
+            self._problem("connection", error, error.hint or _step_to_connect(error))
+            for check in ("clock", "partner", "admin secret", "token"):
+                self._say(check, "skipped", "the server could not be asked")
+            raise _Stop(exit_code(error)) from None
+        took = f"answered in {round((time.monotonic() - began) * 1000)} ms"
+        if client.service_url.startswith("https:"):
+            self._ok("connection", f"{took}, over TLS with a certificate that is trusted")
+        elif self.args.allow_http and not _is_here(client.service_url):
+            self._problem(
+                "connection",
+                f"{took}, without TLS: credentials can be read on the way",
+                "use an https address",
+            )
+        else:
+            self._ok("connection", f"{took}, without TLS on this machine")
+        self._clock(client.clock_difference)
+        return client
+
+    def _clock(self, ahead: int | None) -> None:
+        if ahead is None:
+            self._say("clock", "skipped", "the server did not say its time")
+        elif abs(ahead) <= _CLOCK_TOLERANCE:
+            self._ok("clock", f"within {span(max(abs(ahead), 1))} of the server's")
+        else:
+            direction = "behind" if ahead > 0 else "ahead of"
+            self._problem(
+                "clock",
+                f"this machine's clock is {span(abs(ahead))} {direction} the server's",
+                "set it, best by NTP: sessions that are signed here expire too "
+                + ("early" if ahead > 0 else "late"),
+            )
+
+    def _partner(self, client: _native.Client, settings: _native.Settings) -> bool:
+        error = self.widget_error
+        if error is None:
+            self._ok("partner", f"{settings.partner_id} is known here and gives widget sessions")
+            return True
+        self._problem("partner", error)
+        for check in ("admin secret", "token"):
+            self._say(check, "skipped", "the partner has to be right first")
+        return False
+
+    def _admin(
+        self, found: list[_account.Place], settings: _native.Settings
+    ) -> _native.Client | None:
+        """A client that the server lets manage tokens."""
+        try:
+            complete = _native.Settings.resolve([place.settings for place in found], "admin")
+        except ConfigError as error:
+            if all(place.settings.admin_secret is None for place in found):
+                self._say("admin secret", "skipped", "none is given: exchanging needs none")
+            else:
+                self._problem("admin secret", error)
+            return None
+        client = _account.connect(self.args, complete)
+        by_session = complete.admin_secret is None
+        name = "admin session" if by_session else "admin secret"
+        accepted = self._ask_for_session(name, client, by_session=by_session)
+        if not by_session:
+            self._start_session(complete)
+        return client if accepted else None
+
+    def _ask_for_session(self, name: str, client: _native.Client, *, by_session: bool) -> bool:
+        try:
+            info = client.session_info()
+        except KalturaError as error:
+            self._problem(name, error)
+            return False
+        user = f", user {info.user_id}" if info.user_id else ""
+        expiry = expiry_in_words(info.expiry, time.time()) if info.expiry is not None else ""
+        if by_session:
+            self._ok(name, f"accepted{user}, expires {expiry}" if expiry else f"accepted{user}")
+        else:
+            self._ok(name, f"a session that is signed with it here is accepted{user}")
+        return True
+
+    def _start_session(self, settings: _native.Settings) -> None:
+        name = "session.start"
+        if self.args.no_send_secret:
+            self._say(name, "skipped", "the admin secret is not sent, as asked")
+            return
+        try:
+            client = _account.connect(self.args, settings, admin_session="started")
+            client.start_admin_session()
+        except KalturaError as error:
+            self._problem(name, error)
+        else:
+            self._ok(name, "the admin secret was sent to the server, which gave a session for it")
+
+    def _token(
+        self,
+        found: list[_account.Place],
+        client: _native.Client | None,
+        admin: _native.Client | None,
+    ) -> None:
+        if client is None:
+            return
+        try:
+            token_id = _account.token_id(self.args, found)
+            value = token_id and _account.token_value(self.args, found, token_id)
+        except ConfigError as error:
+            self._problem("token", error)
+            return
+        if not token_id:
+            self._say(
+                "token", "skipped", "none is named", "set KALTURA_APP_TOKEN_ID, or give its id"
+            )
+            return
+        if admin is not None and not self._token_record(admin, token_id):
+            return
+        if not value:
+            self._say(
+                "token value",
+                "skipped",
+                f"that of {token_id} is not given",
+                "set KALTURA_APP_TOKEN, or give --app-token-file",
+            )
+            return
+        session = self._exchange(client, token_id, value[0])
+        if session is not None:
+            self._session(session)
+
+    def _token_record(self, admin: _native.Client, token_id: str) -> bool:
+        """Whether the token is there; what the account knows of it is said."""
+        try:
+            token = admin.get_token(
+                token_id, response_profile=_native.ResponseProfile.exclude("token")
+            )
+        except KalturaError as error:
+            self._problem("token", error)
+            return False
+        facts = [f"{token_id} is there", f"hash type {token.hash_type or 'SHA1'}"]
+        if token.session_type_name is not None:
+            facts.append(f"type {token.session_type_name}")
+        if token.expiry:
+            facts.append(f"expires {expiry_in_words(token.expiry, time.time())}")
+        self._ok("token", ", ".join(facts))
+        if token.session_type is None:
+            self._problem(
+                "token",
+                "it has no session type: whoever exchanges it can choose ADMIN",
+                f"kaltura-app-token update {token_id} --session-type USER",
+            )
+        if token.session_duration == 0:
+            self._problem(
+                "token",
+                "its session duration is 0: its sessions have expired when they start",
+                f"kaltura-app-token update {token_id} --clear sessionDuration",
+            )
+        if token.expiry == 0:
+            self._problem(
+                "token",
+                "its expiry is 0, which is never on some servers and expired on others",
+                f"kaltura-app-token update {token_id} --clear expiry",
+            )
+        return True
+
+    def _exchange(
+        self, client: _native.Client, token_id: str, value: str | _native.Secret
+    ) -> _native.Session | None:
+        wanted = self.args.hash_type
+        try:
+            session = self._start(client, token_id, value, wanted)
+        except InvalidTokenHash as error:
+            return self._other_hash_types(client, token_id, value, error)
+        except KalturaError as error:
+            self._problem("token value", error)
+            return None
+        self._ok("token value", f"right: exchanged for a session with hash type {wanted}")
+        return session
+
+    def _other_hash_types(
+        self,
+        client: _native.Client,
+        token_id: str,
+        value: str | _native.Secret,
+        refusal: InvalidTokenHash,
+    ) -> _native.Session | None:
+        wanted = self.args.hash_type
+        for hash_type in _account.HASH_TYPES:
+            if hash_type == wanted:
+                continue
+            try:
+                session = self._start(client, token_id, value, hash_type)
+            except InvalidTokenHash:
+                continue
+            except KalturaError as error:
+                self._problem("token value", error)
+                return None
+            self._problem(
+                "token value",
+                f"right, but the token's hash type is {hash_type}, not {wanted}",
+                f"exchange it with --hash-type {hash_type}",
+            )
+            return session
+        text = value if isinstance(value, str) else value.reveal()
+        spaces = text != text.strip()
+        self._problem(
+            "token value",
+            f"{refusal.message}: it is not the value of {token_id} under any hash type",
+            "it begins or ends with a space: remove that"
+            if spaces
+            else "`get` with --show-secrets shows the right one to whoever has the admin secret",
+        )
+        return None
+
+    def _start(
+        self, client: _native.Client, token_id: str, value: str | _native.Secret, hash_type: str
+    ) -> _native.Session:
+        args = self.args
+        return client.start_session(
+            token_id,
+            value,
+            hash_type=cast("_native._HashType", hash_type),
+            user_id=args.user,
+            session_type=args.type,
+            expiry=args.expiry,
+            privileges=args.privileges,
+        )
+
+    def _session(self, session: _native.Session) -> None:
+        user = f", user {session.user_id}" if session.user_id else ""
+        if session.expiry is None:
+            self._ok("session", f"{session.session_type_name}{user}")
+        elif session.expiry <= time.time():
+            self._problem(
+                "session",
+                f"it has {expiry_in_words(session.expiry, time.time())}, at its start",
+                "look at the session duration and the expiry of the token, and at the clock",
+            )
+        else:
+            left = expiry_in_words(session.expiry, time.time())
+            self._ok("session", f"{session.session_type_name}{user}, expires {left}")
+        for dropped in session.dropped_privileges:
+            self._problem(
+                "privileges",
+                f"{dropped} was asked for and is not given",
+                "put it on the token: the server drops what it reserves",
+            )
+        self._ok("privileges", session.privileges or "none")
+        for lint in lints(session.privileges):
+            self._problem("privileges", f"{lint.privilege}: {lint.message}")
+
+
+def _step_to_connect(error: KalturaError) -> str:
+    if error.http_status is not None or not error.retryable:
+        return "check that the service URL is that of a Kaltura server"
+    return "check the service URL, the network and HTTPS_PROXY, then try again"
+
+
+def _is_here(url: str) -> bool:
+    """Whether plain http to it needs no allowing."""
+    try:
+        _native.normalize_service_url(url)
+    except ConfigError:
+        return False
+    return True
+
+
+def _print(check: Check) -> None:
+    word = f"{check.status:{_STATUS_WIDTH}}"
+    if colours(sys.stdout):
+        word = f"\x1b[{_COLOURS[check.status]}m{word}\x1b[0m"
+    begin = f"{check.check:13}  "
+    width = terminal_width()
+    indent = _STATUS_WIDTH + 2 + len(begin)
+    room = sys.maxsize if width is None else max(width - indent, _NARROWEST)
+    lines = wrap(printable(check.found), room)
+    print(f"{word}  {begin}{lines[0]}")
+    for line in lines[1:]:
+        print(" " * indent + line)
+    if check.next:
+        for line in wrap(f"next: {printable(check.next)}", room):
+            print(" " * indent + line)
+    sys.stdout.flush()
+
+
+COMMAND = Command(_add, _doctor)

@@ -1,0 +1,197 @@
+//! `SessionProvider` and `TokenSource`: the core's, waited for or submitted like a client's calls.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use kaltura_app_token as core;
+use kaltura_app_token::blocking;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::client::{Client, make_call, session_object};
+use crate::convert::{DurationArg, SecretArg, SessionTypeArg, hash_type};
+use crate::model::{Session, not_picklable};
+use crate::queue::LoopQueue;
+
+/// Where a provider gets its token's id and value from, each time that it mints a session.
+#[pyclass(frozen, module = "kaltura_app_token")]
+pub(crate) struct TokenSource(core::TokenSource);
+
+/// What a Python function answers as a token source.
+#[derive(FromPyObject)]
+enum Answer {
+    WithHashType(String, SecretArg, String),
+    Plain(String, SecretArg),
+}
+
+#[pymethods]
+impl TokenSource {
+    /// This token, for good.
+    #[staticmethod]
+    fn value(id: String, token: SecretArg) -> Self {
+        Self(core::TokenSource::value(id, token.0))
+    }
+
+    /// The variables `KALTURA_APP_TOKEN_ID` and `KALTURA_APP_TOKEN`.
+    #[staticmethod]
+    fn environment() -> Self {
+        Self(core::TokenSource::environment())
+    }
+
+    /// The value in a variable of one's own.
+    #[staticmethod]
+    fn variable(id: String, name: String) -> Self {
+        Self(core::TokenSource::variable(id, name))
+    }
+
+    /// A JSON file with `id` and `token`, as a rotation writes it; read for every session minted.
+    #[staticmethod]
+    fn file(path: PathBuf) -> Self {
+        Self(core::TokenSource::file(path))
+    }
+
+    /// A file with nothing but the value, such as a mounted secret; read for every session minted.
+    #[staticmethod]
+    fn value_file(id: String, path: PathBuf) -> Self {
+        Self(core::TokenSource::value_file(id, path))
+    }
+
+    /// A function that answers `(id, token)` or `(id, token, hash_type)`; called for every session
+    /// minted.
+    #[staticmethod]
+    fn callable(function: Py<PyAny>) -> Self {
+        Self(core::TokenSource::callable(move || {
+            Python::attach(|py| {
+                let answer: Answer = function.bind(py).call0()?.extract()?;
+                Ok(match answer {
+                    Answer::Plain(id, token) => core::TokenCredentials::new(id, token.0),
+                    Answer::WithHashType(id, token, name) => {
+                        core::TokenCredentials::new(id, token.0).hash_type(hash_type(&name))
+                    }
+                })
+            })
+            // Its type and not its text, which may quote what it handled.
+            .map_err(|error: PyErr| {
+                Python::attach(|py| error.get_type(py).name().map(|name| name.to_string()))
+                    .unwrap_or_default()
+                    .into()
+            })
+        }))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("{:?}", self.0)
+    }
+}
+
+/// Hands out valid sessions of one token, and mints one only when there is no good one.
+#[pyclass(frozen, module = "kaltura_app_token")]
+pub(crate) struct SessionProvider {
+    provider: Arc<blocking::SessionProvider>,
+    queue: Option<Py<LoopQueue>>,
+}
+
+#[pymethods]
+impl SessionProvider {
+    #[new]
+    #[pyo3(signature = (client, source, *, hash_type="SHA256", capacity=10_000))]
+    fn new(
+        client: &Bound<'_, Client>,
+        source: &Bound<'_, TokenSource>,
+        hash_type: &str,
+        capacity: usize,
+    ) -> PyResult<Self> {
+        let hash_type = match hash_type {
+            "auto" => None,
+            name => Some(self::hash_type(name)),
+        };
+        let builder = core::SessionProvider::builder(source.get().0.clone())
+            .hash_type(hash_type)
+            .capacity(capacity);
+        let provider = blocking::SessionProvider::new(client.get().open()?, builder);
+        Ok(Self {
+            provider: Arc::new(provider),
+            queue: None,
+        })
+    }
+
+    /// The same provider, whose calls go to this queue and answer with futures.
+    fn _on(&self, queue: Py<LoopQueue>) -> Self {
+        Self {
+            provider: Arc::clone(&self.provider),
+            queue: Some(queue),
+        }
+    }
+
+    /// A session that is good now, and for `min_remaining` seconds at least.
+    #[pyo3(signature = (*, user_id=None, session_type=None, privileges=None, duration=None, min_remaining=None))]
+    fn get(
+        &self,
+        py: Python<'_>,
+        user_id: Option<String>,
+        session_type: Option<SessionTypeArg>,
+        privileges: Option<String>,
+        duration: Option<DurationArg>,
+        min_remaining: Option<DurationArg>,
+    ) -> PyResult<Py<PyAny>> {
+        let mut key = core::SessionKey::new();
+        key.user_id = user_id;
+        key.session_type = session_type.map(|kind| kind.0);
+        key.privileges = privileges;
+        key.duration = duration.map(|duration| duration.0);
+        let min_remaining = min_remaining.map(|duration| duration.0).unwrap_or_default();
+        let provider = Arc::clone(&self.provider);
+        make_call(
+            py,
+            self.provider.client(),
+            self.queue.as_ref(),
+            move |client| async move {
+                let provider = provider.provider()?;
+                let session = provider.get_with(&key, min_remaining);
+                client.unless_cancelled(session).await
+            },
+            session_object,
+        )
+    }
+
+    /// Takes back a session that the API refused, and answers the one to try again with.
+    #[pyo3(signature = (session, reason="EXPIRED"))]
+    fn reject(&self, py: Python<'_>, session: &Bound<'_, Session>, reason: &str) -> PyResult<Py<PyAny>> {
+        let reason = match reason {
+            "EXPIRED" => core::KsFailure::Expired,
+            "LOGOUT" => core::KsFailure::LoggedOut,
+            "EXCEEDED_ACTIONS_LIMIT" => core::KsFailure::ActionsLimit,
+            "EXCEEDED_RESTRICTED_IP" => core::KsFailure::RestrictedIp,
+            "EXCEEDED_RESTRICTED_URI" => core::KsFailure::RestrictedUri,
+            "INVALID" => core::KsFailure::NotAccepted,
+            _ => {
+                return Err(PyValueError::new_err(
+                    "reason is none of EXPIRED, LOGOUT, EXCEEDED_ACTIONS_LIMIT, \
+                     EXCEEDED_RESTRICTED_IP, EXCEEDED_RESTRICTED_URI, INVALID",
+                ));
+            }
+        };
+        let session = session.get().0.clone();
+        let provider = Arc::clone(&self.provider);
+        make_call(
+            py,
+            self.provider.client(),
+            self.queue.as_ref(),
+            move |client| async move {
+                let provider = provider.provider()?;
+                let replacement = provider.reject(&session, reason);
+                client.unless_cancelled(replacement).await
+            },
+            session_object,
+        )
+    }
+
+    fn __repr__(&self) -> String {
+        format!("SessionProvider({})", self.provider.client().service_url().unwrap_or_default())
+    }
+
+    #[expect(clippy::unused_self, reason = "Python calls it on an instance")]
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(not_picklable("SessionProvider"))
+    }
+}
