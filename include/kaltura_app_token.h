@@ -363,9 +363,6 @@ const char *kat_version(void);
 // The same as one number, to be compared with KAT_VERSION_NUMBER: major * 1000000 + minor * 1000 + patch.
 uint32_t kat_version_number(void);
 
-// From now on every call into the library panics inside, or no longer.
-void kat_inject_panics(bool armed);
-
 // A client for what the config says. Connects to nothing yet, and keeps nothing of the config.
 //
 // KAT_STATUS_INVALID_ARG names what cannot be used, the first refused setter of the config included.
@@ -477,7 +474,8 @@ kat_status kat_client_start_admin_session(const kat_client *client,
                                           kat_session **out,
                                           kat_error **err);
 
-// What the server reads from a session (session.get). ks may be NULL: the client's own admin session.
+// What the server reads from a session (session.get), asked with the client's admin session. ks may be NULL: that
+// session itself.
 //
 // cancel may be NULL.
 KAT_MUST_USE
@@ -1085,7 +1083,7 @@ kat_status kat_completion_take_error(kat_completion *completion,
 // Frees a completion with what was not taken. NULL does nothing.
 void kat_completion_free(kat_completion *completion);
 
-// Submits what kat_client_add_token does.
+// Submits what kat_client_add_token does. operation may be NULL.
 KAT_MUST_USE
 kat_status kat_client_add_token_submit(const kat_client *client,
                                        const kat_token_params *params,
@@ -1094,7 +1092,7 @@ kat_status kat_client_add_token_submit(const kat_client *client,
                                        uint64_t *operation,
                                        kat_error **err);
 
-// Submits what kat_client_get_token does.
+// Submits what kat_client_get_token does. operation may be NULL.
 KAT_MUST_USE
 kat_status kat_client_get_token_submit(const kat_client *client,
                                        const char *id,
@@ -1104,7 +1102,7 @@ kat_status kat_client_get_token_submit(const kat_client *client,
                                        uint64_t *operation,
                                        kat_error **err);
 
-// Submits what kat_client_update_token does.
+// Submits what kat_client_update_token does. operation may be NULL.
 KAT_MUST_USE
 kat_status kat_client_update_token_submit(const kat_client *client,
                                           const char *id,
@@ -1114,7 +1112,7 @@ kat_status kat_client_update_token_submit(const kat_client *client,
                                           uint64_t *operation,
                                           kat_error **err);
 
-// Submits what kat_client_delete_token does.
+// Submits what kat_client_delete_token does. operation may be NULL.
 KAT_MUST_USE
 kat_status kat_client_delete_token_submit(const kat_client *client,
                                           const char *id,
@@ -1123,7 +1121,7 @@ kat_status kat_client_delete_token_submit(const kat_client *client,
                                           uint64_t *operation,
                                           kat_error **err);
 
-// Submits what kat_client_list_tokens does.
+// Submits what kat_client_list_tokens does. operation may be NULL.
 KAT_MUST_USE
 kat_status kat_client_list_tokens_submit(const kat_client *client,
                                          const kat_list_params *params,
@@ -1132,7 +1130,7 @@ kat_status kat_client_list_tokens_submit(const kat_client *client,
                                          uint64_t *operation,
                                          kat_error **err);
 
-// Submits what kat_client_start_session does.
+// Submits what kat_client_start_session does. operation may be NULL.
 KAT_MUST_USE
 kat_status kat_client_start_session_submit(const kat_client *client,
                                            const kat_session_params *params,
@@ -1141,7 +1139,7 @@ kat_status kat_client_start_session_submit(const kat_client *client,
                                            uint64_t *operation,
                                            kat_error **err);
 
-// Submits what kat_client_start_widget_session does.
+// Submits what kat_client_start_widget_session does. operation may be NULL.
 KAT_MUST_USE
 kat_status kat_client_start_widget_session_submit(const kat_client *client,
                                                   const kat_queue *queue,
@@ -1149,7 +1147,7 @@ kat_status kat_client_start_widget_session_submit(const kat_client *client,
                                                   uint64_t *operation,
                                                   kat_error **err);
 
-// Submits what kat_client_start_admin_session does.
+// Submits what kat_client_start_admin_session does. operation may be NULL.
 KAT_MUST_USE
 kat_status kat_client_start_admin_session_submit(const kat_client *client,
                                                  const kat_queue *queue,
@@ -1157,7 +1155,7 @@ kat_status kat_client_start_admin_session_submit(const kat_client *client,
                                                  uint64_t *operation,
                                                  kat_error **err);
 
-// Submits what kat_client_session_info does.
+// Submits what kat_client_session_info does. operation may be NULL.
 KAT_MUST_USE
 kat_status kat_client_session_info_submit(const kat_client *client,
                                           const char *ks,
@@ -1166,7 +1164,7 @@ kat_status kat_client_session_info_submit(const kat_client *client,
                                           uint64_t *operation,
                                           kat_error **err);
 
-// Submits what kat_client_end_session does.
+// Submits what kat_client_end_session does. operation may be NULL.
 KAT_MUST_USE
 kat_status kat_client_end_session_submit(const kat_client *client,
                                          const char *ks,

@@ -502,6 +502,11 @@ impl Client {
         }
     }
 
+    pub(crate) fn without_cancel(mut self) -> Self {
+        self.cancel = None;
+        self
+    }
+
     /// How many seconds the server's clock is ahead of ours, once it has answered.
     #[must_use]
     pub fn clock_difference_seconds(&self) -> Option<i64> {
@@ -1288,7 +1293,7 @@ fn leaves_open(error: &Error) -> bool {
     }
 }
 
-async fn wait_for(cancel: Option<&Cancel>) {
+pub(crate) async fn wait_for(cancel: Option<&Cancel>) {
     match cancel {
         Some(cancel) => cancel.triggered().await,
         None => std::future::pending().await,

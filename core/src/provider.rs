@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 use futures_util::future::{Shared, WeakShared};
 use zeroize::Zeroizing;
 
-use crate::client::Client;
+use crate::client::{Cancel, Client, cancelled_error, wait_for};
 use crate::config::Settings;
 use crate::error::{ApiCode, ApiError, Error, KsFailure, Result};
 use crate::model::{HashType, Session, SessionKey, SessionRequest};
@@ -463,12 +463,13 @@ impl SessionProviderBuilder {
         self
     }
 
-    /// Makes the provider. Asks for nothing yet, neither the server nor the token source.
+    /// Makes the provider. Asks for nothing yet, neither the server nor the token source. A `Cancel` of
+    /// the client does not hold for it: see [`SessionProvider::with_cancel`].
     #[must_use]
     pub fn build(self, client: Client) -> SessionProvider {
         SessionProvider {
             inner: Arc::new(Inner {
-                client,
+                client: client.without_cancel(),
                 source: self.source,
                 hash_type: self.hash_type,
                 hash_type_found: Mutex::new(None),
@@ -480,6 +481,7 @@ impl SessionProviderBuilder {
                     sweep_at: SWEEP_AT_LEAST,
                 }),
             }),
+            cancel: None,
         }
     }
 }
@@ -518,6 +520,7 @@ impl SessionProviderBuilder {
 #[derive(Clone)]
 pub struct SessionProvider {
     inner: Arc<Inner>,
+    cancel: Option<Cancel>,
 }
 
 struct Inner {
@@ -541,27 +544,39 @@ struct Lanes {
 struct Lane {
     // Weak: a flight is kept in the air by those who wait for it.
     flight: Option<WeakShared<BoxFuture<'static, Result<Arc<CachedSession>>>>>,
-    trouble: Option<Trouble>,
-}
-
-/// What went wrong with a key, since the last session that was not refused.
-struct Trouble {
-    count: u32,
-    /// When the next attempt may be made, by the steady clock.
-    until: Duration,
+    failure: Option<Trouble>,
     refusal: Option<Refusal>,
 }
 
+/// How often in a row something went wrong, and when to try again, by the steady clock.
+#[derive(Clone, Copy)]
+struct Trouble {
+    count: u32,
+    until: Duration,
+}
+
+/// A session of this token was refused by the API, and perhaps its replacements, too.
+#[derive(Clone)]
+struct Refusal {
+    trouble: Trouble,
+    error: Error,
+    token_id: String,
+}
+
 impl Trouble {
-    fn is_recent(&self, steady: Duration) -> bool {
+    fn is_recent(self, steady: Duration) -> bool {
         steady < self.until + REMEMBER
     }
 }
 
-#[derive(Clone)]
-struct Refusal {
-    error: Error,
-    token_id: String,
+impl Lane {
+    fn is_empty(&self) -> bool {
+        self.flight.is_none() && self.failure.is_none() && self.refusal.is_none()
+    }
+
+    fn is_too_early(&self, steady: Duration) -> bool {
+        self.failure.is_some_and(|failure| steady < failure.until)
+    }
 }
 
 /// The server's time in milliseconds: what it likely is, and the latest that it can be.
@@ -589,7 +604,7 @@ impl Drop for Tidy<'_> {
         let mut lanes = self.inner.lanes();
         if let Some(lane) = lanes.by_key.get_mut(&self.key) {
             lane.flight.take_if(|flight| flight.upgrade().is_none());
-            if lane.flight.is_none() && lane.trouble.is_none() {
+            if lane.is_empty() {
                 lanes.by_key.remove(&self.key);
             }
         }
@@ -601,6 +616,7 @@ impl fmt::Debug for SessionProvider {
         f.debug_struct("SessionProvider")
             .field("source", &self.inner.source)
             .field("cache", &self.inner.cache)
+            .field("under_way", &self.inner.lanes().by_key.len())
             .finish_non_exhaustive()
     }
 }
@@ -619,6 +635,17 @@ impl SessionProvider {
             hash_type: Some(HashType::Sha256),
             capacity: MemoryCache::DEFAULT_CAPACITY,
             cache: None,
+        }
+    }
+
+    /// The same provider, whose callers give up waiting with `Cancelled` once `cancel` is triggered.
+    ///
+    /// Dropping the future does the same. Neither disturbs others who wait for the same session.
+    #[must_use]
+    pub fn with_cancel(&self, cancel: &Cancel) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            cancel: Some(cancel.clone()),
         }
     }
 
@@ -671,7 +698,10 @@ impl SessionProvider {
             Turn::GoOn(session) => return Ok(session.hand_out(key)),
             Turn::Wait(tidy, flight) => (tidy, flight),
         };
-        let landed = flight.await;
+        let landed = tokio::select! {
+            landed = flight => landed,
+            () = wait_for(self.cancel.as_ref()) => return Err(cancelled_error()),
+        };
         drop(tidy);
         match (landed, current) {
             (Ok(session), _) => {
@@ -760,8 +790,7 @@ impl SessionProvider {
         lanes.sweep(steady);
         let known = lanes.by_key.get_key_value(key);
         let flight = known.and_then(|(_, lane)| lane.flight.as_ref()?.upgrade());
-        let too_early =
-            known.is_some_and(|(_, lane)| lane.trouble.as_ref().is_some_and(|t| steady < t.until));
+        let too_early = known.is_some_and(|(_, lane)| lane.is_too_early(steady));
         if let Some(good) = good
             && (flight.is_some() || too_early)
         {
@@ -787,17 +816,21 @@ impl Lanes {
             return;
         }
         self.by_key.retain(|_, lane| {
-            let recent = |trouble: &Trouble| trouble.is_recent(steady);
-            lane.flight.is_some() || lane.trouble.as_ref().is_some_and(recent)
+            lane.failure.take_if(|failure| !failure.is_recent(steady));
+            lane.refusal
+                .take_if(|refusal| !refusal.trouble.is_recent(steady));
+            !lane.is_empty()
         });
         self.sweep_at = (self.by_key.len() * 2).max(SWEEP_AT_LEAST);
     }
 
-    fn settle(&mut self, key: &SessionKey, keep_trouble: impl FnOnce(&Trouble) -> bool) {
+    /// Notes that a flight has landed well.
+    fn settle(&mut self, key: &SessionKey, clears_refusal: bool) {
         if let Some(lane) = self.by_key.get_mut(key) {
             lane.flight = None;
-            lane.trouble.take_if(|trouble| !keep_trouble(trouble));
-            if lane.trouble.is_none() {
+            lane.failure = None;
+            lane.refusal.take_if(|_| clears_refusal);
+            if lane.is_empty() {
                 self.by_key.remove(key);
             }
         }
@@ -845,10 +878,9 @@ impl Inner {
                 if !is_kept {
                     self.cache.put(&key, Arc::clone(session)).await;
                 }
-                // A session that was renewed in time was not refused: nothing is held against the key.
-                let refusals_count = replaces.is_none() || is_kept;
-                self.lanes()
-                    .settle(&key, |trouble| refusals_count && trouble.refusal.is_some());
+                // A session that could live until it was renewed was good: that ends a row of refusals.
+                let renewed = replaces.is_some() && !is_kept;
+                self.lanes().settle(&key, renewed);
             }
             Err(error) => self.note_failure(&key, error),
         }
@@ -929,13 +961,11 @@ impl Inner {
             return;
         };
         lane.flight = None;
-        let before = lane.trouble.take();
-        let count = before.as_ref().map_or(0, |trouble| trouble.count) + 1;
+        let count = lane.failure.map_or(0, |failure| failure.count) + 1;
         let wait = backoff(FIRST_BACKOFF, count).max(error.retry_after().unwrap_or_default());
-        lane.trouble = Some(Trouble {
+        lane.failure = Some(Trouble {
             count,
             until: steady + wait,
-            refusal: before.and_then(|trouble| trouble.refusal),
         });
     }
 
@@ -950,11 +980,11 @@ impl Inner {
         let steady = self.client.clock().steady_now();
         let mut lanes = self.lanes();
         let lane = lanes.by_key.entry(Arc::clone(key)).or_default();
-        let before = lane.trouble.as_ref().filter(|trouble| {
-            let refusal = trouble.refusal.as_ref();
-            trouble.is_recent(steady) && refusal.is_some_and(|refusal| refusal.token_id == token_id)
-        });
-        let again = before.map_or(0, |trouble| trouble.count);
+        let before = lane
+            .refusal
+            .as_ref()
+            .filter(|refusal| refusal.trouble.is_recent(steady) && refusal.token_id == token_id);
+        let again = before.map_or(0, |refusal| refusal.trouble.count);
         let first = match reason {
             KsFailure::LoggedOut => LOGGED_OUT_BACKOFF,
             _ => FIRST_BACKOFF,
@@ -963,13 +993,13 @@ impl Inner {
             0 => Duration::ZERO,
             again => backoff(first, again),
         };
-        lane.trouble = Some(Trouble {
-            count: again + 1,
-            until: steady + wait,
-            refusal: Some(Refusal {
-                error: error.clone(),
-                token_id: token_id.to_owned(),
-            }),
+        lane.refusal = Some(Refusal {
+            trouble: Trouble {
+                count: again + 1,
+                until: steady + wait,
+            },
+            error: error.clone(),
+            token_id: token_id.to_owned(),
         });
         again > 0
     }
@@ -977,13 +1007,12 @@ impl Inner {
     /// Fails while it is too early to mint once more what was refused again and again.
     fn check_refusals(&self, key: &SessionKey) -> Result<()> {
         let steady = self.client.clock().steady_now();
-        let refusal = {
-            let lanes = self.lanes();
-            let trouble = lanes.by_key.get(key).and_then(|lane| lane.trouble.as_ref());
-            trouble
-                .filter(|trouble| steady < trouble.until)
-                .and_then(|trouble| trouble.refusal.clone())
-        };
+        let refusal = self
+            .lanes()
+            .by_key
+            .get(key)
+            .and_then(|lane| lane.refusal.clone())
+            .filter(|refusal| steady < refusal.trouble.until);
         match refusal {
             Some(refusal) if self.source.credentials()?.id == refusal.token_id => {
                 Err(refusal.error)

@@ -237,7 +237,7 @@ pub(crate) unsafe fn free<T>(handle: *mut T) {
 /// The one place where a panic stops.
 fn guarded<R>(body: impl FnOnce() -> R) -> Option<R> {
     catch_unwind(AssertUnwindSafe(|| {
-        strike();
+        strike(Place::Boundary);
         body()
     }))
     .ok()
@@ -288,26 +288,40 @@ impl Absent for usize {
     const ABSENT: Self = 0;
 }
 
+/// Where a build that is never shipped panics on demand.
+#[derive(Clone, Copy)]
+pub(crate) enum Place {
+    Boundary,
+    Operation,
+}
+
 #[cfg(not(feature = "panic-injection"))]
-pub(crate) fn strike() {}
+pub(crate) fn strike(_: Place) {}
 
 #[cfg(feature = "panic-injection")]
 pub(crate) use injection::strike;
 
-/// Panics on demand, in a build that is never shipped.
 #[cfg(feature = "panic-injection")]
 mod injection {
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    static ARMED: AtomicBool = AtomicBool::new(false);
+    use super::Place;
 
-    pub(crate) fn strike() {
-        assert!(!ARMED.load(Ordering::SeqCst), "injected");
+    static ARMED: [AtomicBool; 2] = [AtomicBool::new(false), AtomicBool::new(false)];
+
+    pub(crate) fn strike(place: Place) {
+        assert!(!ARMED[place as usize].load(Ordering::SeqCst), "injected");
     }
 
-    /// From now on every call into the library panics inside, or no longer.
+    /// From now on every call into the library panics at the boundary, or no longer.
     #[unsafe(no_mangle)]
     pub extern "C" fn kat_inject_panics(armed: bool) {
-        ARMED.store(armed, Ordering::SeqCst);
+        ARMED[Place::Boundary as usize].store(armed, Ordering::SeqCst);
+    }
+
+    /// From now on every call to the server panics where it is made, or no longer.
+    #[unsafe(no_mangle)]
+    pub extern "C" fn kat_inject_panics_in_operations(armed: bool) {
+        ARMED[Place::Operation as usize].store(armed, Ordering::SeqCst);
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use kaltura_app_token as core;
 
-use crate::boundary::{Caller, Failure, strike};
+use crate::boundary::{Caller, Failure, Place, strike};
 use crate::params::{kat_list_params, kat_response_profile, kat_session_params, kat_token_params};
 
 /// Which call a completion belongs to.
@@ -119,7 +119,7 @@ impl Operation {
     }
 
     pub(crate) async fn run(self, client: core::Client) -> core::Result<Answer> {
-        strike();
+        strike(Place::Operation);
         match self {
             Self::AddToken(token, profile) => {
                 client.add_token_with_profile(&token, profile.as_ref()).await.map(Answer::Token)

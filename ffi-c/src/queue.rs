@@ -357,7 +357,7 @@ pub unsafe extern "C" fn kat_completion_free(completion: *mut kat_completion) {
     unsafe { free(completion) }
 }
 
-/// Submits what kat_client_add_token does.
+/// Submits what kat_client_add_token does. operation may be NULL.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn kat_client_add_token_submit(
@@ -372,7 +372,7 @@ pub unsafe extern "C" fn kat_client_add_token_submit(
     unsafe { submit(client, queue, tag, operation, err, |c| Operation::add_token(c, params)) }
 }
 
-/// Submits what kat_client_get_token does.
+/// Submits what kat_client_get_token does. operation may be NULL.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn kat_client_get_token_submit(
@@ -388,7 +388,7 @@ pub unsafe extern "C" fn kat_client_get_token_submit(
     unsafe { submit(client, queue, tag, operation, err, |c| Operation::get_token(c, id, profile)) }
 }
 
-/// Submits what kat_client_update_token does.
+/// Submits what kat_client_update_token does. operation may be NULL.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn kat_client_update_token_submit(
@@ -404,7 +404,7 @@ pub unsafe extern "C" fn kat_client_update_token_submit(
     unsafe { submit(client, queue, tag, operation, err, |c| Operation::update_token(c, id, params)) }
 }
 
-/// Submits what kat_client_delete_token does.
+/// Submits what kat_client_delete_token does. operation may be NULL.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn kat_client_delete_token_submit(
@@ -419,7 +419,7 @@ pub unsafe extern "C" fn kat_client_delete_token_submit(
     unsafe { submit(client, queue, tag, operation, err, |c| Operation::delete_token(c, id)) }
 }
 
-/// Submits what kat_client_list_tokens does.
+/// Submits what kat_client_list_tokens does. operation may be NULL.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn kat_client_list_tokens_submit(
@@ -434,7 +434,7 @@ pub unsafe extern "C" fn kat_client_list_tokens_submit(
     unsafe { submit(client, queue, tag, operation, err, |c| Operation::list_tokens(c, params)) }
 }
 
-/// Submits what kat_client_start_session does.
+/// Submits what kat_client_start_session does. operation may be NULL.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn kat_client_start_session_submit(
@@ -449,7 +449,7 @@ pub unsafe extern "C" fn kat_client_start_session_submit(
     unsafe { submit(client, queue, tag, operation, err, |c| Operation::start_session(c, params)) }
 }
 
-/// Submits what kat_client_start_widget_session does.
+/// Submits what kat_client_start_widget_session does. operation may be NULL.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn kat_client_start_widget_session_submit(
@@ -463,7 +463,7 @@ pub unsafe extern "C" fn kat_client_start_widget_session_submit(
     unsafe { submit(client, queue, tag, operation, err, |_| Ok(Operation::StartWidgetSession)) }
 }
 
-/// Submits what kat_client_start_admin_session does.
+/// Submits what kat_client_start_admin_session does. operation may be NULL.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn kat_client_start_admin_session_submit(
@@ -477,7 +477,7 @@ pub unsafe extern "C" fn kat_client_start_admin_session_submit(
     unsafe { submit(client, queue, tag, operation, err, |_| Ok(Operation::StartAdminSession)) }
 }
 
-/// Submits what kat_client_session_info does.
+/// Submits what kat_client_session_info does. operation may be NULL.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn kat_client_session_info_submit(
@@ -492,7 +492,7 @@ pub unsafe extern "C" fn kat_client_session_info_submit(
     unsafe { submit(client, queue, tag, operation, err, |c| Operation::session_info(c, ks)) }
 }
 
-/// Submits what kat_client_end_session does.
+/// Submits what kat_client_end_session does. operation may be NULL.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn kat_client_end_session_submit(

@@ -111,7 +111,7 @@ fn unknown_argument(name: &str) -> PyErr {
 }
 
 /// The filter of a list, by the API's names in Python's spelling.
-fn apply_filters(
+pub(crate) fn apply_filters(
     filter: &mut core::TokenFilter,
     filters: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<()> {
@@ -178,7 +178,7 @@ fn core_profile(profile: Option<&Bound<'_, ResponseProfile>>) -> Option<core::Re
     profile.map(|profile| profile.get().0.clone())
 }
 
-fn new_token(
+pub(crate) fn new_token(
     description: Option<String>,
     hash_type: Option<&str>,
     session_type: Option<SessionTypeArg>,
@@ -273,7 +273,7 @@ impl Client {
             .ok_or_else(|| PyValueError::new_err("the client is closed"))
     }
 
-    fn call<T, F>(
+    pub(crate) fn call<T, F>(
         &self,
         py: Python<'_>,
         call: impl FnOnce(core::Client) -> F + Send + 'static,

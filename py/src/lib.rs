@@ -13,6 +13,7 @@ mod provider;
 mod queue;
 mod sandbox;
 mod settings;
+mod workflows;
 
 use pyo3::prelude::*;
 
@@ -38,6 +39,11 @@ mod _native {
     use crate::sandbox::{Sandbox, sandbox_main};
     #[pymodule_export]
     use crate::settings::Settings;
+    #[pymodule_export]
+    use crate::workflows::{
+        Audit, Ensured, Finding, RevocationPlan, Rotated, Sink, audit, ensure, plan_revocation,
+        resume_rotations, revoke, rotate,
+    };
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -30,6 +30,21 @@ pub enum RotationState {
     Undone,
 }
 
+impl RotationState {
+    /// A word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Intended => "intended",
+            Self::Created => "created",
+            Self::Proved => "proved",
+            Self::HandedOver => "handed over",
+            Self::Done => "done",
+            Self::Undone => "undone",
+        }
+    }
+}
+
 /// One rotation, as the journal has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -127,11 +127,10 @@ pub async fn revoke<S: AsRef<str>>(
     ids: &[S],
     progress: &(dyn Fn(&Revoked) + Sync),
 ) -> Vec<Revoked> {
-    let jobs = ids.iter().enumerate().map(|(at, id)| async move {
-        let revoked = Revoked {
-            id: id.as_ref().to_owned(),
-            error: super::delete(client, id.as_ref()).await.err(),
-        };
+    let ids: Vec<String> = ids.iter().map(|id| id.as_ref().to_owned()).collect();
+    let jobs = ids.into_iter().enumerate().map(|(at, id)| async move {
+        let error = super::delete(client, &id).await.err();
+        let revoked = Revoked { id, error };
         progress(&revoked);
         (at, revoked)
     });

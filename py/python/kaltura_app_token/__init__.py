@@ -38,24 +38,36 @@ from .errors import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._native import AppToken as AppToken
+    from ._native import Audit as Audit
     from ._native import Client as Client
+    from ._native import Ensured as Ensured
+    from ._native import Finding as Finding
     from ._native import KsInfo as KsInfo
     from ._native import PrivilegeLint as PrivilegeLint
     from ._native import ResponseProfile as ResponseProfile
+    from ._native import RevocationPlan as RevocationPlan
+    from ._native import Rotated as Rotated
     from ._native import Secret as Secret
     from ._native import Session as Session
     from ._native import SessionInfo as SessionInfo
     from ._native import SessionProvider as SessionProvider
     from ._native import Settings as Settings
+    from ._native import Sink as Sink
     from ._native import TokenPage as TokenPage
     from ._native import Tokens as Tokens
     from ._native import TokenSource as TokenSource
     from ._native import __version__ as __version__
+    from ._native import audit as audit
     from ._native import describe_ks as describe_ks
     from ._native import dropped_privileges as dropped_privileges
+    from ._native import ensure as ensure
     from ._native import lint_privileges as lint_privileges
     from ._native import normalize_service_url as normalize_service_url
     from ._native import open_ks as open_ks
+    from ._native import plan_revocation as plan_revocation
+    from ._native import resume_rotations as resume_rotations
+    from ._native import revoke as revoke
+    from ._native import rotate as rotate
     from ._native import sign_ks as sign_ks
     from ._native import token_hash as token_hash
     from .aio import AsyncClient as AsyncClient
@@ -67,10 +79,13 @@ __all__ = [
     "AppToken",
     "AsyncClient",
     "AsyncSessionProvider",
+    "Audit",
     "CancelledError",
     "Client",
     "ConfigError",
     "DecodeError",
+    "Ensured",
+    "Finding",
     "ForkedProcessError",
     "HttpError",
     "InvalidSession",
@@ -83,11 +98,14 @@ __all__ = [
     "PrivilegeLint",
     "RequestTimeout",
     "ResponseProfile",
+    "RevocationPlan",
+    "Rotated",
     "Secret",
     "Session",
     "SessionInfo",
     "SessionProvider",
     "Settings",
+    "Sink",
     "TokenExpired",
     "TokenNotActive",
     "TokenNotFound",
@@ -96,11 +114,17 @@ __all__ = [
     "Tokens",
     "TransportError",
     "__version__",
+    "audit",
     "describe_ks",
     "dropped_privileges",
+    "ensure",
     "lint_privileges",
     "normalize_service_url",
     "open_ks",
+    "plan_revocation",
+    "resume_rotations",
+    "revoke",
+    "rotate",
     "sign_ks",
     "token_hash",
 ]

@@ -208,15 +208,25 @@ def _with_secret(
     secret = ask_secret(f"Admin secret of partner {chosen.partner_id}")
     if secret is None:
         return all_settings
-    complete = _native.Settings(
-        partner_id=chosen.partner_id,
+    return [_with_credentials(chosen, secret), *all_settings]
+
+
+def without_session(settings: _native.Settings) -> _native.Settings:
+    """The same account by its admin secret alone, if it has one."""
+    if settings.ks is None or settings.admin_secret is None:
+        return settings
+    return _with_credentials(settings, settings.admin_secret)
+
+
+def _with_credentials(settings: _native.Settings, secret: str | _native.Secret) -> _native.Settings:
+    return _native.Settings(
+        partner_id=settings.partner_id,
         admin_secret=secret,
-        service_url=chosen.service_url,
-        user_id=chosen.user_id,
-        admin_session_duration=chosen.admin_session_duration,
-        admin_privileges=chosen.admin_privileges,
+        service_url=settings.service_url,
+        user_id=settings.user_id,
+        admin_session_duration=settings.admin_session_duration,
+        admin_privileges=settings.admin_privileges,
     )
-    return [complete, *all_settings]
 
 
 def ask_secret(what: str) -> str | None:

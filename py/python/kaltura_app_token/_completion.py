@@ -80,74 +80,114 @@ def _groups(commands: list[_Subcommand]) -> dict[str, list[_Subcommand]]:
     return groups
 
 
+def _summary(members: list[_Subcommand]) -> str:
+    """What the first word of these is for."""
+    if " " not in members[0].name:
+        return members[0].summary
+    return ", ".join(member.name.split()[1] for member in members)
+
+
+_BASH = """\
+# bash completion of {program}
+_kaltura_app_token_files() {{
+    local IFS=$'\\n'
+    COMPREPLY=( $(compgen -f -- "$1") )
+    compopt -o filenames 2>/dev/null
+}}
+_kaltura_app_token() {{
+    local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}}
+    local command=${{COMP_WORDS[1]}} words= i
+    COMPREPLY=()
+    # A value after = is a word of its own here.
+    if [[ $cur == "=" ]]; then cur=; elif [[ $prev == "=" ]]; then
+        prev=${{COMP_WORDS[COMP_CWORD-2]}}
+    fi
+    if (( COMP_CWORD == 1 )); then
+        COMPREPLY=( $(compgen -W "{first} --help --version" -- "$cur") )
+        return
+    fi
+    case $command in
+        {pairs}) if (( COMP_CWORD > 2 )); then command="$command ${{COMP_WORDS[2]}}"; fi ;;
+        {runners})
+            for (( i = 2; i < COMP_CWORD; i++ )); do
+                [[ ${{COMP_WORDS[i]}} == "--" ]] || continue
+                if (( COMP_CWORD == i + 1 )); then
+                    COMPREPLY=( $(compgen -c -- "$cur") )
+                else
+                    _kaltura_app_token_files "$cur"
+                fi
+                return
+            done
+            ;;
+    esac
+    case "$command $prev" in
+{values}
+    esac
+    case "$command" in
+{options}
+    esac
+    COMPREPLY=( $(compgen -W "$words" -- "$cur") )
+}}
+complete -F _kaltura_app_token {program}
+"""
+
+
 def _bash(commands: list[_Subcommand]) -> str:
     groups = _groups(commands)
-    pairs = "|".join(name for name, members in groups.items() if " " in members[0].name)
-    lines = [
-        f"# bash completion of {PROGRAM}",
-        "_kaltura_app_token() {",
-        "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}",
-        "    local command=${COMP_WORDS[1]} first=2 words= files= i",
-        "    COMPREPLY=()",
-        "    # A value after = is a word of its own here.",
-        '    if [[ $cur == "=" ]]; then cur=; elif [[ $prev == "=" ]]; then',
-        "        prev=${COMP_WORDS[COMP_CWORD-2]}",
-        "    fi",
-        "    if (( COMP_CWORD == 1 )); then",
-        f'        COMPREPLY=( $(compgen -W "{" ".join(groups)} --help --version" -- "$cur") )',
-        "        return",
-        "    fi",
-        "    case $command in",
-        f"        {pairs})",
-        "            if (( COMP_CWORD > 2 )); then",
-        '                command="$command ${COMP_WORDS[2]}" first=3',
-        "            fi",
-        "            ;;",
-        "    esac",
-        "    for (( i = first; i < COMP_CWORD; i++ )); do",
-        '        if [[ $command == exec && ${COMP_WORDS[i]} == "--" ]]; then',
-        "            if (( COMP_CWORD == i + 1 )); then",
-        '                COMPREPLY=( $(compgen -c -- "$cur") )',
-        "            else",
-        '                COMPREPLY=( $(compgen -f -- "$cur") )',
-        "            fi",
-        "            return",
-        "        fi",
-        "    done",
-        '    case "$command $prev" in',
-    ]
-    for command in commands:
-        for option in command.options:
-            if option.values is None:
-                continue
-            pattern = " | ".join(shlex.quote(f"{command.name} {name}") for name in option.names)
-            reply = "-f" if option.files else f'-W "{" ".join(option.values)}"'
-            lines.append(
-                f'        {pattern}) COMPREPLY=( $(compgen {reply} -- "$cur") ); return ;;'
-            )
-    lines += ["    esac", '    case "$command" in']
+    values, options = [], []
     for name, members in groups.items():
         if " " in members[0].name:
-            words = [member.name.split()[1] for member in members]
-            lines.append(f'        {shlex.quote(name)}) words="{" ".join(words)} --help" ;;')
+            second = " ".join(member.name.split()[1] for member in members)
+            options.append(f'{name}) words="{second} --help" ;;')
     for command in commands:
-        options = [name for option in command.options for name in option.names]
-        words = [*command.arguments, *options]
-        lines.append(f'        {shlex.quote(command.name)}) words="{" ".join(words)}" ;;')
-    lines += [
-        "    esac",
-        '    COMPREPLY=( $(compgen -W "$words" -- "$cur") )',
-        "}",
-        f"complete -o filenames -o bashdefault -F _kaltura_app_token {PROGRAM}",
-    ]
-    return "\n".join(lines) + "\n"
+        replies: dict[str, list[str]] = {}
+        for option in command.options:
+            if option.values is not None:
+                patterns = [shlex.quote(f"{command.name} {name}") for name in option.names]
+                replies.setdefault(_bash_reply(option), []).extend(patterns)
+        values += [f"{'|'.join(patterns)}) {reply}" for reply, patterns in replies.items()]
+        names = [name for option in command.options for name in option.names]
+        words = " ".join([*command.arguments, *names])
+        options.append(f'{shlex.quote(command.name)}) words="{words}" ;;')
+    return _BASH.format(
+        program=PROGRAM,
+        first=" ".join(groups),
+        pairs="|".join(name for name, members in groups.items() if " " in members[0].name),
+        runners="|".join(command.name for command in commands if command.runs_program),
+        values="\n".join(f"        {line}" for line in values),
+        options="\n".join(f"        {line}" for line in options),
+    )
+
+
+def _bash_reply(option: _Option) -> str:
+    """What completes the option's value."""
+    if option.files:
+        return '_kaltura_app_token_files "$cur"; return ;;'
+    if not option.values:
+        return "return ;;"
+    words = " ".join(option.values)
+    return f'COMPREPLY=( $(compgen -W "{words}" -- "$cur") ); return ;;'
+
+
+_ZSH_PROGRAM = [
+    "    local -i at=${words[(ie)--]}",
+    "    if (( at < CURRENT )); then",
+    "        shift $at words",
+    "        (( CURRENT -= at ))",
+    "        _normal",
+    "        return",
+    "    fi",
+]
 
 
 def _zsh(commands: list[_Subcommand]) -> str:
     groups = _groups(commands)
     lines = [f"#compdef {PROGRAM}", "", f"# zsh completion of {PROGRAM}"]
     for command in commands:
-        lines += [f"{_zsh_name(command.name)}() {{", "    _arguments -s \\"]
+        lines.append(f"{_zsh_name(command.name)}() {{")
+        if command.runs_program:
+            lines += _ZSH_PROGRAM
+        lines.append("    _arguments -s \\")
         lines += [
             f"        {_zsh_option(name, option)} \\"
             for option in command.options
@@ -156,15 +196,13 @@ def _zsh(commands: list[_Subcommand]) -> str:
         if command.arguments:
             choices = f"1: :({' '.join(command.arguments)})"
             lines.append(f"        {_zsh_quote(choices)} \\")
-        rest = "*::program:_normal" if command.runs_program else "*: :"
-        lines += [f"        {_zsh_quote(rest)}", "}"]
+        lines += ["        '*: :'", "}"]
     for name, members in groups.items():
         if " " in members[0].name:
-            lines += _zsh_choice(
-                _zsh_name(name), [(member.name.split()[1], member) for member in members]
-            )
+            words = [(member.name.split()[1], member.summary) for member in members]
+            lines += _zsh_choice(_zsh_name(name), words)
     lines += _zsh_choice(
-        "_kaltura_app_token", [(name, members[0]) for name, members in groups.items()]
+        "_kaltura_app_token", [(name, _summary(members)) for name, members in groups.items()]
     )
     lines += [
         'if [[ ${zsh_eval_context[-1]} == loadautofunc ]]; then _kaltura_app_token "$@"',
@@ -174,12 +212,10 @@ def _zsh(commands: list[_Subcommand]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _zsh_choice(function: str, words: list[tuple[str, _Subcommand]]) -> list[str]:
+def _zsh_choice(function: str, words: list[tuple[str, str]]) -> list[str]:
     """A function that completes one word and hands the rest over to the word's own function."""
     lines = [f"{function}() {{", "    local -a commands=("]
-    for word, command in words:
-        summary = command.summary if command.name.endswith(word) else f"{word} ..."
-        lines.append(f"        {_zsh_quote(f'{word}:{summary}')}")
+    lines += [f"        {_zsh_quote(f'{word}:{summary}')}" for word, summary in words]
     lines += [
         "    )",
         "    if (( CURRENT == 2 )); then",
@@ -217,8 +253,7 @@ def _fish(commands: list[_Subcommand]) -> str:
     at_start = "not __fish_seen_subcommand_from " + " ".join(groups)
     lines = [f"# fish completion of {PROGRAM}", f"complete -c {PROGRAM} -f"]
     for name, members in groups.items():
-        summary = members[0].summary if members[0].name == name else f"{name} ..."
-        lines.append(_fish_line(at_start, f"-a {name}", summary))
+        lines.append(_fish_line(at_start, f"-a {name}", _summary(members)))
         if " " not in members[0].name:
             continue
         words = [member.name.split()[1] for member in members]

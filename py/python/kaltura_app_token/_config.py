@@ -9,6 +9,7 @@ from kaltura_app_token._account import Place
 from kaltura_app_token._arguments import Command, Parser
 from kaltura_app_token._output import MASK, note, print_csv, table, terminal_width, to_json
 from kaltura_app_token._version import PROGRAM
+from kaltura_app_token.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,7 +95,18 @@ def _told(place: Place | None, attribute: str) -> tuple[str | int | None, str | 
     value = None if place is None else getattr(place.settings, attribute)
     if place is None or value is None:
         return None, None
-    return MASK if isinstance(value, _native.Secret) else value, place.name
+    if isinstance(value, _native.Secret) or (attribute == "service_url" and not _is_url(value)):
+        return MASK, place.name
+    return value, place.name
+
+
+def _is_url(text: str) -> bool:
+    """Whether it can be used; what cannot may hold a password or a KS."""
+    try:
+        _native.normalize_service_url(text, True)
+    except ConfigError:
+        return False
+    return True
 
 
 def _add_path(parser: Parser) -> None:

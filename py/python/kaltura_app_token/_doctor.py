@@ -236,27 +236,28 @@ class _Doctor:
             else:
                 self._problem("admin secret", error)
             return None
-        client = _account.connect(self.args, complete)
-        by_session = complete.admin_secret is None
-        name = "admin session" if by_session else "admin secret"
-        accepted = self._ask_for_session(name, client, by_session=by_session)
-        if not by_session:
-            self._start_session(complete)
-        return client if accepted else None
+        client = None
+        if complete.ks is not None:
+            client = self._ask("admin session", complete, "the KS that is given is accepted")
+        if complete.admin_secret is not None:
+            by_secret = _account.without_session(complete)
+            signed = "a session that is signed with it here is accepted"
+            client = self._ask("admin secret", by_secret, signed) or client
+            self._start_session(by_secret)
+        return client
 
-    def _ask_for_session(self, name: str, client: _native.Client, *, by_session: bool) -> bool:
+    def _ask(self, name: str, settings: _native.Settings, right: str) -> _native.Client | None:
+        """A client with those settings' admin session, if the server accepts that."""
         try:
+            client = _account.connect(self.args, settings)
             info = client.session_info()
         except KalturaError as error:
             self._problem(name, error)
-            return False
+            return None
         user = f", user {info.user_id}" if info.user_id else ""
-        expiry = expiry_in_words(info.expiry, time.time()) if info.expiry is not None else ""
-        if by_session:
-            self._ok(name, f"accepted{user}, expires {expiry}" if expiry else f"accepted{user}")
-        else:
-            self._ok(name, f"a session that is signed with it here is accepted{user}")
-        return True
+        life = "" if info.expiry is None else f", {_expires(info.expiry)}"
+        self._ok(name, f"{right}{user}{life}")
+        return client
 
     def _start_session(self, settings: _native.Settings) -> None:
         name = "session.start"
@@ -317,7 +318,7 @@ class _Doctor:
         if token.session_type_name is not None:
             facts.append(f"type {token.session_type_name}")
         if token.expiry:
-            facts.append(f"expires {expiry_in_words(token.expiry, time.time())}")
+            facts.append(_expires(token.expiry))
         self._ok("token", ", ".join(facts))
         if token.session_type is None:
             self._problem(
@@ -409,12 +410,12 @@ class _Doctor:
         elif session.expiry <= time.time():
             self._problem(
                 "session",
-                f"it has {expiry_in_words(session.expiry, time.time())}, at its start",
+                f"{session.session_type_name}{user}, {_expires(session.expiry)}: at its start",
                 "look at the session duration and the expiry of the token, and at the clock",
             )
         else:
-            left = expiry_in_words(session.expiry, time.time())
-            self._ok("session", f"{session.session_type_name}{user}, expires {left}")
+            life = _expires(session.expiry)
+            self._ok("session", f"{session.session_type_name}{user}, {life}")
         for dropped in session.dropped_privileges:
             self._problem(
                 "privileges",
@@ -430,6 +431,11 @@ def _step_to_connect(error: KalturaError) -> str:
     if error.http_status is not None or not error.retryable:
         return "check that the service URL is that of a Kaltura server"
     return "check the service URL, the network and HTTPS_PROXY, then try again"
+
+
+def _expires(unix: int) -> str:
+    when = expiry_in_words(unix, time.time())
+    return f"expires {when}" if when.startswith("in ") else when
 
 
 def _is_here(url: str) -> bool:

@@ -140,8 +140,7 @@ def _explain(ks: _Part, token: _Part, hash_type: str) -> None:
         note(f"  {part.name}: {len(text.encode())} bytes, {_masked(text)}, from {part.place}")
         left_out = len(part.as_it_stands.encode()) - len(text.encode())
         if part.as_it_stands.rstrip("\r\n") != part.as_it_stands:
-            note("    a line end follows it there, which is left out: hashed with it, it would not")
-            note("    be accepted")
+            note("    a line end follows it there, which is left out: with it the hash is wrong")
         elif left_out:
             note(f"    {left_out} bytes around it there are left out")
         if text != text.strip():

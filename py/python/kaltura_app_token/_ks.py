@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _FINDINGS = 6
+_ENCRYPTED = 2
 _DEFAULT_LIFE = 3600
 
 
@@ -99,7 +100,9 @@ def _inspect(args: argparse.Namespace) -> int:
     online: dict[str, Any] | None = None
     refused = None
     if args.online:
-        client = _account.connect(args, _account.resolve(found, "admin"))
+        settings = _account.resolve(found, "admin")
+        # Where both stand together, the session there is mostly the one that is asked about.
+        client = _account.connect(args, _account.without_session(settings))
         try:
             online = _fields(client.session_info(ks))
         except KalturaError as error:
@@ -126,7 +129,8 @@ def _read(ks: str, found: list[_account.Place]) -> tuple[_native.KsInfo, bool | 
     info = _native.describe_ks(ks)
     holder = next((place for place in found if place.settings.admin_secret is not None), None)
     if holder is None or holder.settings.admin_secret is None:
-        return info, None, "cannot be told without the admin secret"
+        more = ", nor the rest, which is encrypted" if info.version == _ENCRYPTED else ""
+        return info, None, f"cannot be told without the admin secret{more}"
     partner_id = holder.settings.partner_id
     if None not in (partner_id, info.partner_id) and partner_id != info.partner_id:
         remark = f"cannot be told: the secret of {holder.name} is that of partner {partner_id}"
@@ -158,7 +162,7 @@ def _fields(info: _native.KsInfo | _native.SessionInfo) -> dict[str, Any]:
 def _print_fields(fields: dict[str, Any], indent: str = "") -> None:
     for name in ("partnerId", "sessionType", "userId", "expiry", "privileges", "appTokenId"):
         value = fields[name]
-        if value is None:
+        if value in (None, ""):
             continue
         if name == "sessionType":
             value = {0: "USER", 2: "ADMIN"}.get(value, value)

@@ -7,6 +7,8 @@ from typing import Any, Literal, TypedDict, final
 
 from typing_extensions import Unpack
 
+from .errors import KalturaError
+
 _HashType = Literal["MD5", "SHA1", "SHA256", "SHA512"]
 _SessionType = Literal["USER", "ADMIN"]
 _Refusal = Literal[
@@ -25,27 +27,39 @@ _TokenOrder = Literal["+createdAt", "-createdAt", "+updatedAt", "-updatedAt"]
 __version__: str
 __all__ = [
     "AppToken",
+    "Audit",
     "Client",
+    "Ensured",
+    "Finding",
     "KsInfo",
     "LoopQueue",
     "PrivilegeLint",
     "ResponseProfile",
+    "RevocationPlan",
+    "Rotated",
     "Sandbox",
     "Secret",
     "Session",
     "SessionInfo",
     "SessionProvider",
     "Settings",
+    "Sink",
     "TokenPage",
     "TokenSource",
     "Tokens",
     "Walk",
     "__version__",
+    "audit",
     "describe_ks",
     "dropped_privileges",
+    "ensure",
     "lint_privileges",
     "normalize_service_url",
     "open_ks",
+    "plan_revocation",
+    "resume_rotations",
+    "revoke",
+    "rotate",
     "sandbox_main",
     "sign_ks",
     "token_hash",
@@ -477,6 +491,108 @@ class Sandbox:
     def admin_secret(self) -> str: ...
     def close(self) -> None: ...
 
+@final
+class Finding:
+    @property
+    def token_id(self) -> str: ...
+    @property
+    def rule(self) -> str: ...
+    @property
+    def severity(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def fix(self) -> list[str]: ...
+
+@final
+class Audit:
+    @property
+    def tokens(self) -> int: ...
+    @property
+    def findings(self) -> list[Finding]: ...
+
+@final
+class Ensured:
+    @property
+    def token(self) -> AppToken: ...
+    @property
+    def created(self) -> bool: ...
+    @property
+    def duplicates(self) -> list[str]: ...
+
+@final
+class RevocationPlan:
+    @property
+    def tokens(self) -> list[AppToken]: ...
+    @property
+    def missing(self) -> list[str]: ...
+
+@final
+class Sink:
+    @staticmethod
+    def stdout() -> Sink: ...
+    @staticmethod
+    def file(path: str | PathLike[str]) -> Sink: ...
+    @staticmethod
+    def command(program: str | PathLike[str], *arguments: str) -> Sink: ...
+
+@final
+class Rotated:
+    @property
+    def old_id(self) -> str: ...
+    @property
+    def new_id(self) -> str | None: ...
+    @property
+    def state(self) -> str | None: ...
+    @property
+    def old_deleted(self) -> bool: ...
+    @property
+    def error(self) -> KalturaError | None: ...
+    @property
+    def finish(self) -> list[str]: ...
+
+def audit(client: Client, **filters: Unpack[_TokenFilter]) -> Audit: ...
+def ensure(
+    client: Client,
+    *,
+    description: str,
+    hash_type: _HashType | None = "SHA256",
+    session_type: _SessionType | int | None = "USER",
+    session_duration: int | timedelta | None = None,
+    session_privileges: str | None = None,
+    session_user_id: str | None = None,
+    expiry: int | datetime | None = None,
+) -> Ensured: ...
+def plan_revocation(
+    client: Client,
+    *,
+    ids: Sequence[str] | None = None,
+    created_before: int | datetime | None = None,
+    description: str | None = None,
+    user_id: str | None = None,
+) -> RevocationPlan: ...
+def revoke(client: Client, ids: Sequence[str]) -> dict[str, KalturaError | None]: ...
+def rotate(
+    client: Client,
+    ids: Sequence[str],
+    *,
+    journal: str | PathLike[str],
+    sink: Sink,
+    hash_type: _HashType | None = None,
+    expiry: int | datetime | None = None,
+    delete_now: bool = False,
+    delete_after: int | timedelta | None = None,
+    concurrency: int = 4,
+    progress: Callable[[str, str], object] | None = None,
+) -> list[Rotated]: ...
+def resume_rotations(
+    client: Client,
+    *,
+    journal: str | PathLike[str],
+    sink: Sink,
+    undo: bool = False,
+    progress: Callable[[str, str], object] | None = None,
+) -> list[Rotated]: ...
 def token_hash(ks: str | Secret, token: str | Secret, hash_type: _HashType = "SHA256") -> str: ...
 def sign_ks(
     secret: str | Secret,

@@ -211,6 +211,25 @@ def _method(owner, waiting):
     setattr(owner, name, call)
 
 
+def _workflow(waiting):
+    """One of the functions over a client, for an `AsyncClient`."""
+
+    async def call(client, *args, **options):
+        return await waiting(client._here(), *args, **options)
+
+    call.__name__ = call.__qualname__ = waiting.__name__
+    call.__doc__ = waiting.__doc__
+    call.__signature__ = inspect.signature(waiting)
+    return call
+
+
+audit = _workflow(_native.audit)
+ensure = _workflow(_native.ensure)
+plan_revocation = _workflow(_native.plan_revocation)
+revoke = _workflow(_native.revoke)
+rotate = _workflow(_native.rotate)
+resume_rotations = _workflow(_native.resume_rotations)
+
 for _name in _METHODS:
     _method(AsyncClient, getattr(_native.Client, _name))
 for _name in ("get", "reject"):

@@ -1,6 +1,6 @@
 """Types of `kaltura_app_token.aio`."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
 from os import PathLike
 from typing import Literal
@@ -9,11 +9,16 @@ from typing_extensions import Self, Unpack
 
 from ._native import (
     AppToken,
+    Audit,
+    Ensured,
     ResponseProfile,
+    RevocationPlan,
+    Rotated,
     Secret,
     Session,
     SessionInfo,
     Settings,
+    Sink,
     TokenPage,
     TokenSource,
     _ClientOptions,
@@ -24,6 +29,7 @@ from ._native import (
     _TokenField,
     _TokenFilter,
 )
+from .errors import KalturaError
 
 class AsyncClient:
     def __init__(
@@ -141,3 +147,46 @@ class AsyncSessionProvider:
         min_remaining: float | timedelta | None = None,
     ) -> Session: ...
     async def reject(self, session: Session, reason: _Refusal = "EXPIRED") -> Session: ...
+
+async def audit(client: AsyncClient, **filters: Unpack[_TokenFilter]) -> Audit: ...
+async def ensure(
+    client: AsyncClient,
+    *,
+    description: str,
+    hash_type: _HashType | None = "SHA256",
+    session_type: _SessionType | int | None = "USER",
+    session_duration: int | timedelta | None = None,
+    session_privileges: str | None = None,
+    session_user_id: str | None = None,
+    expiry: int | datetime | None = None,
+) -> Ensured: ...
+async def plan_revocation(
+    client: AsyncClient,
+    *,
+    ids: Sequence[str] | None = None,
+    created_before: int | datetime | None = None,
+    description: str | None = None,
+    user_id: str | None = None,
+) -> RevocationPlan: ...
+async def revoke(client: AsyncClient, ids: Sequence[str]) -> dict[str, KalturaError | None]: ...
+async def rotate(
+    client: AsyncClient,
+    ids: Sequence[str],
+    *,
+    journal: str | PathLike[str],
+    sink: Sink,
+    hash_type: _HashType | None = None,
+    expiry: int | datetime | None = None,
+    delete_now: bool = False,
+    delete_after: int | timedelta | None = None,
+    concurrency: int = 4,
+    progress: Callable[[str, str], object] | None = None,
+) -> list[Rotated]: ...
+async def resume_rotations(
+    client: AsyncClient,
+    *,
+    journal: str | PathLike[str],
+    sink: Sink,
+    undo: bool = False,
+    progress: Callable[[str, str], object] | None = None,
+) -> list[Rotated]: ...

@@ -112,9 +112,12 @@ def _overview(group: str) -> str:
     shown = [name for name in COMMANDS if name.startswith(group)]
     width = max(map(len, shown))
     lines = [f"  {name:{width}}  {COMMANDS[name][0]}" for name in shown]
+    if group:
+        usage = f"usage: {PROGRAM} {group}COMMAND [OPTIONS]"
+        return "\n".join([usage, "", "commands:", *lines])
     return "\n".join(
         [
-            f"usage: {PROGRAM} {group}COMMAND [OPTIONS]",
+            f"usage: {PROGRAM} COMMAND [OPTIONS]",
             "",
             "Kaltura application tokens and the sessions that are started from them.",
             "",
@@ -123,7 +126,7 @@ def _overview(group: str) -> str:
             "",
             "options:",
             "  -h, --help  show this, or with a command its options",
-            *([] if group else ["  --version   show the version"]),
+            "  --version   show the version",
             "",
             "The account is taken from the options, from the environment (KALTURA_PARTNER_ID,",
             "KALTURA_ADMIN_SECRET, KALTURA_SERVICE_URL), from a profile (--profile NAME) or from",

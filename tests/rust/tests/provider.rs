@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use kaltura_app_token::{
     ApiError, BoxFuture, CachedSession, Cancel, Client, Clock, ErrorKind, HashType, KsFailure,
-    MemoryCache, NewToken, Secret, Session, SessionCache, SessionKey, SessionProvider,
+    MemoryCache, NewToken, Result, Secret, Session, SessionCache, SessionKey, SessionProvider,
     SessionRequest, TokenCredentials, TokenSource, blocking,
 };
 use kaltura_e2e::{admin, arrived, builder, integrator, sandbox};
@@ -111,6 +111,7 @@ async fn a_thousand_callers_at_once_make_one_exchange() {
         seen.insert(caller.await.unwrap().ks.reveal().to_owned());
     }
     assert_eq!((seen.len(), stub.exchanges()), (1, 1));
+    assert!(format!("{provider:?}").contains("under_way: 0"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -198,9 +199,20 @@ async fn when_everybody_gives_up_the_exchange_is_abandoned_and_the_next_caller_b
     pass(seconds(550)).await;
     stub.close();
     give_up(&provider).await;
+    let cancel = Cancel::new();
+    let cancelled = tokio::spawn({
+        let (provider, key) = (provider.with_cancel(&cancel), key.clone());
+        async move { provider.get(&key).await }
+    });
+    settle().await;
+    cancel.trigger();
+    let error = cancelled.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
+    let nothing_is_kept = format!("{provider:?}").contains("under_way: 0");
+    assert!(nothing_is_kept, "{provider:?}");
     stub.open();
     assert_ne!(provider.get(&key).await.unwrap(), old);
-    assert_eq!(stub.exchanges(), 4);
+    assert_eq!(stub.exchanges(), 5);
 }
 
 #[tokio::test(start_paused = true)]
@@ -245,6 +257,32 @@ async fn a_failed_renewal_keeps_the_session_and_waits_longer_each_time() {
         old,
         "and then nobody waits"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_refusal_does_not_hide_why_a_session_cannot_be_had_now() {
+    let clock = VirtualClock::new(0);
+    let broken = Arc::new(AtomicBool::new(false));
+    let (time, is_broken) = (clock.clone(), Arc::clone(&broken));
+    let stub = Stub::new(move |_| {
+        if is_broken.load(Ordering::SeqCst) {
+            return exception("APP_TOKEN_NOT_ACTIVE");
+        }
+        let now = time.unix_now();
+        format!(r#"{{"ks":"{now:?}","expiry":{}}}"#, now.as_secs() + 600)
+    });
+    let provider = SessionProvider::new(stub.client(&clock), source());
+    let key = SessionKey::new();
+    let session = provider.get(&key).await.unwrap();
+    pass(seconds(1)).await;
+    provider.reject(&session, KsFailure::Expired).await.unwrap();
+    broken.store(true, Ordering::SeqCst);
+    pass(seconds(598)).await;
+    provider.get(&key).await.unwrap();
+    pass(seconds(2)).await;
+    provider.get(&key).await.unwrap_err();
+    let error = provider.get(&key).await.unwrap_err();
+    assert_eq!(error.code(), Some("APP_TOKEN_NOT_ACTIVE"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -786,34 +824,28 @@ fn threads_share_an_exchange_and_survive_the_cancellation_of_the_one_that_began_
     ));
 
     let key = SessionKey::new();
-    let get = |cancel: &Cancel, client: &blocking::Client| {
-        client.run(cancel, None, async |_| {
-            let wait = async {
-                while !cancel.is_triggered() {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-            };
-            tokio::select! {
-                session = provider.get(&key) => session.map(Some),
-                () = wait => Ok(None),
-            }
-        })
+    let get = |cancel: &Cancel, client: &blocking::Client| -> Result<Session> {
+        let provider = provider.with_cancel(cancel);
+        client.run(cancel, None, async |_| provider.get(&key).await)
     };
     std::thread::scope(|scope| {
         let first = Cancel::new();
         let begun = scope.spawn({
             let (client, first) = (&client, first.clone());
-            move || get(&first, client).unwrap()
+            move || get(&first, client)
         });
         std::thread::sleep(Duration::from_millis(100));
         let others: Vec<_> = (0..8)
-            .map(|_| scope.spawn(|| get(&Cancel::new(), &client).unwrap()))
+            .map(|_| scope.spawn(|| get(&Cancel::new(), &client)))
             .collect();
         std::thread::sleep(Duration::from_millis(100));
         first.trigger();
-        assert_eq!(begun.join().unwrap(), None);
+        assert_eq!(
+            begun.join().unwrap().unwrap_err().kind(),
+            ErrorKind::Cancelled
+        );
         for other in others {
-            assert!(other.join().unwrap().is_some());
+            other.join().unwrap().unwrap();
         }
     });
     assert_eq!(arrived(&sandbox, "appToken.startSession"), 1);

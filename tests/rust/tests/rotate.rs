@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use kaltura_app_token::{
     AppToken, Client, CommandSink, ErrorKind, FileSink, HandOver, HashType, Journal, ListOptions,
-    NewToken, OldToken, Resume, RotateOptions, Rotated, RotationState, RotationStep, Rotator,
-    SessionKey, SessionProvider, SessionRequest, SessionType, Sink, TokenSource, WriterSink,
+    NewToken, OldToken, Resume, RevocationTarget, RotateOptions, Rotated, RotationState,
+    RotationStep, Rotator, SessionKey, SessionProvider, SessionRequest, SessionType, Sink,
+    TokenFilter, TokenSource, WriterSink, audit, ensure, plan_revocation, revoke,
 };
 use kaltura_e2e::{admin, arrived, builder, integrator, now, sandbox};
 use kaltura_sandbox::{Fault, FaultKind, Sandbox};
@@ -143,6 +144,35 @@ async fn the_new_token_is_what_the_old_one_was_and_the_old_one_stays() {
         works(&client, &hands.taken()[0]).await;
         assert_eq!(client.get_token(&old.id).await.unwrap(), old, "untouched");
     }
+}
+
+/// Callers may want to run these in tasks of their own.
+#[tokio::test]
+async fn the_workflows_can_be_sent_to_another_thread() {
+    fn sendable<T: Send>(future: T) -> T {
+        future
+    }
+    let sandbox = sandbox();
+    let client = admin(&sandbox);
+    let journal = Journal::open(scratch("send").join("journal")).unwrap();
+    let hands = Hands::default();
+    let rotator = Rotator::new(&client, &journal, &hands);
+    let wanted = NewToken::new().description("x");
+    let id = sendable(ensure(&client, &wanted)).await.unwrap().token.id;
+    sendable(rotator.rotate(&[id.as_str()], &RotateOptions::default()))
+        .await
+        .unwrap();
+    sendable(rotator.resume(Resume::Finish)).await.unwrap();
+    sendable(audit(&client, TokenFilter::default()))
+        .await
+        .unwrap();
+    let target = RevocationTarget::Ids(vec![id.clone()]);
+    sendable(plan_revocation(&client, &target)).await.unwrap();
+    sendable(revoke(&client, &[id], &|_| {})).await;
+    let provider = SessionProvider::new(client.clone(), TokenSource::value("1_a", "b"));
+    sendable(provider.get(&SessionKey::new()))
+        .await
+        .unwrap_err();
 }
 
 #[tokio::test]

@@ -1,0 +1,392 @@
+//! Rotation, finding or creating, auditing and revoking: the core's workflows as functions of a client.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kaltura_app_token as core;
+use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::client::{Client, apply_filters, new_token};
+use crate::convert::{DurationArg, InstantArg, SessionTypeArg, hash_type};
+use crate::errors::to_pyerr;
+use crate::model::AppToken;
+
+/// Something about a token.
+#[pyclass(frozen, eq, get_all, module = "kaltura_app_token")]
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Finding {
+    token_id: String,
+    rule: &'static str,
+    severity: String,
+    reason: String,
+    fix: Vec<String>,
+}
+
+#[pymethods]
+impl Finding {
+    fn __repr__(&self) -> String {
+        format!(
+            "Finding({}, {}, {}: {})",
+            self.token_id, self.severity, self.rule, self.reason
+        )
+    }
+}
+
+/// What an audit found.
+#[pyclass(frozen, get_all, module = "kaltura_app_token")]
+pub(crate) struct Audit {
+    tokens: usize,
+    findings: Vec<Finding>,
+}
+
+#[pymethods]
+impl Audit {
+    fn __repr__(&self) -> String {
+        format!(
+            "Audit({} tokens, {} findings)",
+            self.tokens,
+            self.findings.len()
+        )
+    }
+}
+
+/// Judges every token that passes the filter. Their values stay on the server.
+#[pyfunction]
+#[pyo3(signature = (client, **filters))]
+pub(crate) fn audit(
+    py: Python<'_>,
+    client: &Bound<'_, Client>,
+    filters: Option<&Bound<'_, PyDict>>,
+) -> PyResult<Py<PyAny>> {
+    let mut filter = core::TokenFilter::default();
+    apply_filters(&mut filter, filters)?;
+    client.get().call(
+        py,
+        move |client| async move { core::audit(&client, filter).await },
+        |py, audit| {
+            let findings = audit.findings.into_iter().map(|finding| Finding {
+                token_id: finding.token_id,
+                rule: finding.rule,
+                severity: finding.severity.to_string(),
+                reason: finding.reason,
+                fix: finding.fix,
+            });
+            Audit {
+                tokens: audit.tokens,
+                findings: findings.collect(),
+            }
+            .into_py_any(py)
+        },
+    )
+}
+
+/// What `ensure` found or made.
+#[pyclass(frozen, module = "kaltura_app_token")]
+pub(crate) struct Ensured(core::Ensured);
+
+#[pymethods]
+impl Ensured {
+    #[getter]
+    fn token(&self) -> AppToken {
+        AppToken(self.0.token.clone())
+    }
+    #[getter]
+    fn created(&self) -> bool {
+        self.0.created
+    }
+    #[getter]
+    fn duplicates(&self) -> Vec<String> {
+        self.0.duplicates.clone()
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "Ensured({}, created={})",
+            self.0.token.id,
+            if self.0.created { "True" } else { "False" }
+        )
+    }
+}
+
+/// The token with this description, user and exactly these properties, or a new one.
+#[pyfunction]
+#[pyo3(signature = (client, *, description, hash_type=Some("SHA256"), session_type=Some(SessionTypeArg(core::SessionType::User)),
+    session_duration=None, session_privileges=None, session_user_id=None, expiry=None),
+    text_signature = "(client, *, description, hash_type='SHA256', session_type='USER', session_duration=None, \
+    session_privileges=None, session_user_id=None, expiry=None)")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "keyword arguments of a Python function"
+)]
+pub(crate) fn ensure(
+    py: Python<'_>,
+    client: &Bound<'_, Client>,
+    description: String,
+    hash_type: Option<&str>,
+    session_type: Option<SessionTypeArg>,
+    session_duration: Option<DurationArg>,
+    session_privileges: Option<String>,
+    session_user_id: Option<String>,
+    expiry: Option<InstantArg>,
+) -> PyResult<Py<PyAny>> {
+    let wanted = new_token(
+        Some(description),
+        hash_type,
+        session_type,
+        session_duration,
+        session_privileges,
+        session_user_id,
+        expiry,
+    );
+    client.get().call(
+        py,
+        move |client| async move { core::ensure(&client, &wanted).await },
+        |py, ensured| Ensured(ensured).into_py_any(py),
+    )
+}
+
+/// What `revoke` would delete.
+#[pyclass(frozen, module = "kaltura_app_token")]
+pub(crate) struct RevocationPlan(core::RevocationPlan);
+
+#[pymethods]
+impl RevocationPlan {
+    #[getter]
+    fn tokens(&self) -> Vec<AppToken> {
+        self.0.tokens.iter().cloned().map(AppToken).collect()
+    }
+    #[getter]
+    fn missing(&self) -> Vec<String> {
+        self.0.missing.clone()
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "RevocationPlan({} tokens, {} missing)",
+            self.0.tokens.len(),
+            self.0.missing.len()
+        )
+    }
+}
+
+/// Finds out which tokens would be deleted, and deletes none.
+#[pyfunction]
+#[pyo3(signature = (client, *, ids=None, created_before=None, description=None, user_id=None))]
+pub(crate) fn plan_revocation(
+    py: Python<'_>,
+    client: &Bound<'_, Client>,
+    ids: Option<Vec<String>>,
+    created_before: Option<InstantArg>,
+    description: Option<String>,
+    user_id: Option<String>,
+) -> PyResult<Py<PyAny>> {
+    let mut filter = core::RevocationFilter::default();
+    filter.created_before = created_before.map(|instant| instant.0);
+    filter.description = description;
+    filter.user_id = user_id;
+    let target = match ids {
+        Some(_) if filter != core::RevocationFilter::default() => {
+            return Err(PyValueError::new_err("give either ids or a filter"));
+        }
+        Some(ids) => core::RevocationTarget::Ids(ids),
+        None => core::RevocationTarget::Filter(filter),
+    };
+    client.get().call(
+        py,
+        move |client| async move { core::plan_revocation(&client, &target).await },
+        |py, plan| RevocationPlan(plan).into_py_any(py),
+    )
+}
+
+/// Deletes these tokens; answers, by id, why one is still there, or `None` for one that is gone.
+#[pyfunction]
+pub(crate) fn revoke(
+    py: Python<'_>,
+    client: &Bound<'_, Client>,
+    ids: Vec<String>,
+) -> PyResult<Py<PyAny>> {
+    client.get().call(
+        py,
+        move |client| async move { Ok(core::revoke(&client, &ids, &|_| {}).await) },
+        |py, revoked: Vec<core::Revoked>| {
+            let outcome = PyDict::new(py);
+            for one in revoked {
+                let error = one.error.map(|error| to_pyerr(py, &error).into_value(py));
+                outcome.set_item(one.id, error)?;
+            }
+            outcome.into_py_any(py)
+        },
+    )
+}
+
+/// Where a rotation hands the new token over.
+#[pyclass(frozen, module = "kaltura_app_token")]
+pub(crate) struct Sink(Arc<dyn core::Sink + Send + Sync>);
+
+#[pymethods]
+impl Sink {
+    /// Standard output, one line of JSON for each.
+    #[staticmethod]
+    fn stdout() -> Self {
+        Self(Arc::new(core::WriterSink::new(std::io::stdout())))
+    }
+
+    /// A file of mode 0600, written whole or not at all.
+    #[staticmethod]
+    fn file(path: PathBuf) -> Self {
+        Self(Arc::new(core::FileSink::new(path)))
+    }
+
+    /// The standard input of a command.
+    #[staticmethod]
+    #[pyo3(signature = (program, *arguments))]
+    fn command(program: PathBuf, arguments: Vec<String>) -> Self {
+        Self(Arc::new(core::CommandSink::new(program, arguments)))
+    }
+}
+
+/// What one rotation came to.
+#[pyclass(frozen, module = "kaltura_app_token")]
+pub(crate) struct Rotated(core::Rotated);
+
+#[pymethods]
+impl Rotated {
+    #[getter]
+    fn old_id(&self) -> &str {
+        &self.0.old_id
+    }
+    #[getter]
+    fn new_id(&self) -> Option<&str> {
+        self.0.new_id.as_deref()
+    }
+    #[getter]
+    fn state(&self) -> Option<String> {
+        self.0.state.map(|state| state.name().to_owned())
+    }
+    #[getter]
+    fn old_deleted(&self) -> bool {
+        self.0.old_deleted
+    }
+    #[getter]
+    fn error(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        let error = self.0.error.as_ref()?;
+        Some(to_pyerr(py, error).into_value(py).into_any())
+    }
+    #[getter]
+    fn finish(&self) -> Vec<String> {
+        self.0.finish.clone()
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "Rotated({} -> {}, {})",
+            self.0.old_id,
+            self.0.new_id.as_deref().unwrap_or("?"),
+            self.state().unwrap_or_else(|| "not begun".to_owned())
+        )
+    }
+}
+
+fn rotated_objects(py: Python<'_>, rotated: Vec<core::Rotated>) -> PyResult<Py<PyAny>> {
+    let rotated: Vec<_> = rotated.into_iter().map(Rotated).collect();
+    rotated.into_py_any(py)
+}
+
+/// Tells a Python function of each step; a function that fails does not stop a rotation.
+fn progress(function: Option<Py<PyAny>>) -> impl Fn(&str, core::RotationStep) + Send + Sync {
+    move |old_id, step| {
+        if let Some(function) = &function {
+            Python::attach(|py| {
+                if let Err(error) = function.call1(py, (old_id, step.name())) {
+                    error.write_unraisable(py, None);
+                }
+            });
+        }
+    }
+}
+
+/// Replaces tokens by new ones with the same properties, without downtime.
+#[pyfunction]
+#[pyo3(signature = (client, ids, *, journal, sink, hash_type=None, expiry=None, delete_now=false,
+    delete_after=None, concurrency=4, progress=None))]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "keyword arguments of a Python function"
+)]
+pub(crate) fn rotate(
+    py: Python<'_>,
+    client: &Bound<'_, Client>,
+    ids: Vec<String>,
+    journal: PathBuf,
+    sink: &Bound<'_, Sink>,
+    hash_type: Option<&str>,
+    expiry: Option<InstantArg>,
+    delete_now: bool,
+    delete_after: Option<DurationArg>,
+    concurrency: usize,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Py<PyAny>> {
+    let mut options = core::RotateOptions::default();
+    options.hash_type = hash_type.map(self::hash_type);
+    options.expiry = expiry.map(|instant| instant.0);
+    options.old = match (delete_now, delete_after) {
+        (false, None) => core::OldToken::Keep,
+        (true, None) => core::OldToken::DeleteNow,
+        (false, Some(wait)) if wait.0 > Duration::ZERO => core::OldToken::DeleteAfter(wait.0),
+        (false, Some(_)) => return Err(PyValueError::new_err("delete_after is 0: use delete_now")),
+        (true, Some(_)) => {
+            return Err(PyValueError::new_err(
+                "give either delete_now or delete_after",
+            ));
+        }
+    };
+    let sink = Arc::clone(&sink.get().0);
+    let progress = self::progress(progress);
+    client.get().call(
+        py,
+        move |client| async move {
+            let journal = core::Journal::open(journal)?;
+            core::Rotator::new(&client, &journal, &*sink)
+                .progress(&progress)
+                .concurrency(concurrency)
+                .rotate(&ids, &options)
+                .await
+        },
+        rotated_objects,
+    )
+}
+
+/// Ends the rotations that a journal has as unfinished, or undoes them.
+#[pyfunction]
+#[pyo3(signature = (client, *, journal, sink, undo=false, progress=None))]
+pub(crate) fn resume_rotations(
+    py: Python<'_>,
+    client: &Bound<'_, Client>,
+    journal: PathBuf,
+    sink: &Bound<'_, Sink>,
+    undo: bool,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Py<PyAny>> {
+    let how = if undo {
+        core::Resume::Undo
+    } else {
+        core::Resume::Finish
+    };
+    let sink = Arc::clone(&sink.get().0);
+    let progress = self::progress(progress);
+    client.get().call(
+        py,
+        move |client| async move {
+            let journal = core::Journal::open(journal)?;
+            core::Rotator::new(&client, &journal, &*sink)
+                .progress(&progress)
+                .resume(how)
+                .await
+        },
+        rotated_objects,
+    )
+}
