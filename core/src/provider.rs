@@ -34,6 +34,8 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 const LOGGED_OUT_BACKOFF: Duration = Duration::from_secs(60);
 /// How long refusals and failures are remembered beyond their wait.
 const REMEMBER: Duration = Duration::from_secs(600);
+/// For how many sessions a cache has room from the beginning.
+const ROOM_AT_ONCE: usize = 1 << 17;
 /// Below this many keys with something going on nobody looks for what can be forgotten.
 const SWEEP_AT_LEAST: usize = 1024;
 /// Newest first: what tokens should have, what tokens have that were created without one, the rest.
@@ -338,7 +340,12 @@ impl MemoryCache {
     pub fn new(capacity: usize) -> Self {
         Self {
             capacity: capacity.max(1),
-            kept: Mutex::default(),
+            kept: Mutex::new(Kept {
+                // Growing a large map would hold up whoever makes it grow; unused room costs next to
+                // no memory.
+                by_key: HashMap::with_capacity(capacity.min(ROOM_AT_ONCE)),
+                ..Kept::default()
+            }),
         }
     }
 
