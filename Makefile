@@ -65,8 +65,30 @@ lint: install-python ## formatting, and lints as errors
 test-rust: ## the core, the sandbox, and the two against each other
 	$(CARGO) test --quiet
 
+# What the C tests want beside a compiler. As root they are installed from the distribution.
+C_TOOLS := cmake pkg-config valgrind
+CARGO_TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: tools
+tools: ## install the distribution packages that the C tests use, where that is allowed
+	@for tool in $(C_TOOLS); do command -v $$tool >/dev/null || missing="$${missing:-} $$tool"; done; \
+	[ -z "$${missing:-}" ] || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || { \
+	  apt-get update -qq >/dev/null && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null; } || \
+	  echo "could not be installed:$$missing"
+
+# The injecting build is put aside: it must never be what is installed.
 .PHONY: test-c
-test-c: ## the C library and its C++ wrapper
+test-c: tools ## the C library and its C++ wrapper; KAT_TEST_SECONDS is how long the threaded test runs
+	$(CARGO) test --quiet -p kaltura-app-token-c
+	$(CARGO) build --quiet -p kaltura-app-token-c --features panic-injection
+	install -D $(CARGO_TARGET)/debug/libkaltura_app_token.so build/c/injecting/libkaltura_app_token.so
+	ln -sf libkaltura_app_token.so build/c/injecting/$$(objdump -p build/c/injecting/libkaltura_app_token.so \
+	  | sed -n 's/ *SONAME *//p')
+	$(CARGO) build --quiet -p kaltura-sandbox
+	$(CARGO) build --quiet --release -p kaltura-app-token-c
+	BUILT=$(CARGO_TARGET)/release INJECTING=$(CURDIR)/build/c/injecting OUT=build/c/out \
+	  SANDBOX=$(CARGO_TARGET)/debug/kaltura-sandbox tests/c/run.sh
 
 .PHONY: test-python
 test-python: install-python build/official/.ready ## the Python package and both commands
@@ -86,7 +108,10 @@ test-wheel: wheel build/official/.ready ## install the wheel and the source arch
 	$(BIN)/python -m pytest -q tests/packaging
 
 .PHONY: install
-install: ## install the C library: make install PREFIX=/usr/local DESTDIR=
+install: ## install the C library: make install PREFIX=/usr/local LIBDIR= INCLUDEDIR= DESTDIR=
+	$(CARGO) build --quiet --release -p kaltura-app-token-c
+	BUILT=$(CARGO_TARGET)/release PREFIX=$(or $(PREFIX),/usr/local) LIBDIR=$(LIBDIR) INCLUDEDIR=$(INCLUDEDIR) \
+	  DESTDIR=$(DESTDIR) ffi-c/install.sh
 
 .PHONY: clean
 clean: ## remove what was built

@@ -85,7 +85,9 @@ impl<M: Send + 'static, T: Send + 'static> Queue<M, T> {
     /// `Config` for a limit of 0, or when the operating system gives no descriptor.
     pub fn new(limit: usize) -> Result<Self> {
         if limit == 0 {
-            return Err(Error::config("limit: a queue of 0 would never accept anything"));
+            return Err(Error::config(
+                "limit: a queue of 0 would never accept anything",
+            ));
         }
         let signal = Signal::new()
             .map_err(|error| Error::config(format!("the queue's descriptor: {error}")))?;
@@ -174,9 +176,14 @@ impl<M: Send + 'static, T: Send + 'static> Queue<M, T> {
     pub fn cancel(&self, operation: u64) -> Result<()> {
         let state = self.shared()?.state();
         if operation == 0 || operation > state.last_operation {
-            return Err(Error::config(format!("operation: {operation} was never submitted to this queue")));
+            return Err(Error::config(format!(
+                "operation: {operation} was never submitted to this queue"
+            )));
         }
-        let cancel = state.in_flight.get(&operation).map(|call| call.cancel.clone());
+        let cancel = state
+            .in_flight
+            .get(&operation)
+            .map(|call| call.cancel.clone());
         drop(state);
         if let Some(cancel) = cancel {
             cancel.trigger();
@@ -216,7 +223,9 @@ impl<M, T> Queue<M, T> {
 
 impl<M, T> Drop for Queue<M, T> {
     fn drop(&mut self) {
-        let Some(shared) = self.shared.take() else { return };
+        let Some(shared) = self.shared.take() else {
+            return;
+        };
         if self.pid != std::process::id() {
             // The parent's threads may have held its lock when this process was made from it.
             std::mem::forget(shared);
@@ -240,7 +249,9 @@ impl<M, T> Drop for Queue<M, T> {
 
 impl<M, T> fmt::Debug for Queue<M, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Queue").field("limit", &self.limit).finish_non_exhaustive()
+        f.debug_struct("Queue")
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
     }
 }
 
@@ -267,11 +278,20 @@ impl<M, T> Shared<M, T> {
             if let Some(completed) = state.completed.pop_front() {
                 break completed;
             }
-            state = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
-                None => self.completed.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(Duration::ZERO) => return None,
-                Some(left) => self.completed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
-            };
+            state =
+                match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+                    None => self
+                        .completed
+                        .wait(state)
+                        .unwrap_or_else(PoisonError::into_inner),
+                    Some(Duration::ZERO) => return None,
+                    Some(left) => {
+                        self.completed
+                            .wait_timeout(state, left)
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .0
+                    }
+                };
         };
         if state.completed.is_empty() {
             self.signal.lower();
@@ -310,7 +330,10 @@ struct Signal(std::os::fd::OwnedFd);
 impl Signal {
     fn new() -> std::io::Result<Self> {
         use rustix::event::{EventfdFlags, eventfd};
-        Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
+        Ok(Self(eventfd(
+            0,
+            EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK,
+        )?))
     }
 
     fn as_fd(&self) -> BorrowedFd<'_> {

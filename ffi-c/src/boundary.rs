@@ -32,7 +32,8 @@ impl Failure {
     pub(crate) fn panicked() -> Self {
         Self::Argument(
             kat_status::Panic,
-            "the library failed in a way that it should not; this is a defect of the library".into(),
+            "the library failed in a way that it should not; this is a defect of the library"
+                .into(),
         )
     }
 
@@ -59,7 +60,11 @@ impl Caller {
     }
 
     /// A handle that only this call uses.
-    pub(crate) fn handle_mut<'a, T>(&'a self, handle: *mut T, name: &str) -> Result<&'a mut T, Failure> {
+    pub(crate) fn handle_mut<'a, T>(
+        &'a self,
+        handle: *mut T,
+        name: &str,
+    ) -> Result<&'a mut T, Failure> {
         // SAFETY: the caller vouches that a handle that is not NULL is alive and not in use elsewhere.
         unsafe { handle.as_mut() }.ok_or_else(|| Failure::null(name))
     }
@@ -72,11 +77,16 @@ impl Caller {
 
     /// A string that must be there.
     pub(crate) fn text<'a>(&'a self, text: *const c_char, name: &str) -> Result<&'a str, Failure> {
-        self.optional_text(text, name)?.ok_or_else(|| Failure::null(name))
+        self.optional_text(text, name)?
+            .ok_or_else(|| Failure::null(name))
     }
 
     /// A string that may be NULL.
-    pub(crate) fn optional_text<'a>(&'a self, text: *const c_char, name: &str) -> Result<Option<&'a str>, Failure> {
+    pub(crate) fn optional_text<'a>(
+        &'a self,
+        text: *const c_char,
+        name: &str,
+    ) -> Result<Option<&'a str>, Failure> {
         if text.is_null() {
             return Ok(None);
         }
@@ -109,12 +119,21 @@ impl Caller {
     }
 
     /// Copies a text and its NUL into the caller's buffer.
-    pub(crate) fn copy_out(&self, text: &str, buffer: *mut c_char, size: usize, name: &str) -> Result<(), Failure> {
+    pub(crate) fn copy_out(
+        &self,
+        text: &str,
+        buffer: *mut c_char,
+        size: usize,
+        name: &str,
+    ) -> Result<(), Failure> {
         if buffer.is_null() {
             return Err(Failure::null(name));
         }
         if size <= text.len() {
-            return Err(Failure::invalid(format!("{name} is too small: {} bytes are needed", text.len() + 1)));
+            return Err(Failure::invalid(format!(
+                "{name} is too small: {} bytes are needed",
+                text.len() + 1
+            )));
         }
         // SAFETY: the caller vouches for `size` bytes, which were just found to be enough, and nothing of
         // ours overlaps with them.
@@ -176,7 +195,9 @@ pub(crate) unsafe fn call(
 pub(crate) unsafe fn get<T, R: Absent>(handle: *const T, read: impl FnOnce(&T) -> R) -> R {
     // SAFETY: as above.
     let handle = unsafe { handle.as_ref() };
-    handle.and_then(|handle| guarded(|| read(handle))).unwrap_or(R::ABSENT)
+    handle
+        .and_then(|handle| guarded(|| read(handle)))
+        .unwrap_or(R::ABSENT)
 }
 
 /// Parameters whose setters remember the first thing that was wrong, for the call that uses them.
@@ -250,7 +271,10 @@ pub(crate) trait Numbered: Copy + 'static {
     fn number(self) -> i32;
 
     fn from_number(number: i32, argument: &str) -> Result<Self, Failure> {
-        let known = Self::ALL.iter().copied().find(|known| known.number() == number);
+        let known = Self::ALL
+            .iter()
+            .copied()
+            .find(|known| known.number() == number);
         known.ok_or_else(|| Failure::invalid(format!("{argument}: {number} is no {}", Self::NAME)))
     }
 }

@@ -36,7 +36,11 @@ pub struct kat_cancel(pub(crate) core::Cancel);
 
 impl kat_client {
     /// Makes a call and waits for it on this thread.
-    fn wait<T: Take>(&self, cancel: Option<&kat_cancel>, operation: Operation) -> Result<T, Failure> {
+    fn wait<T: Take>(
+        &self,
+        cancel: Option<&kat_cancel>,
+        operation: Operation,
+    ) -> Result<T, Failure> {
         let never;
         let cancel = match cancel {
             Some(cancel) => &cancel.0,
@@ -45,7 +49,9 @@ impl kat_client {
                 &never
             }
         };
-        let answer = self.client.run(cancel, None, async |client| operation.run(client).await)?;
+        let answer = self
+            .client
+            .run(cancel, None, async |client| operation.run(client).await)?;
         // Every operation has one kind of answer; another one is a defect.
         T::take(answer).map_err(|_| Failure::panicked())
     }
@@ -67,7 +73,10 @@ pub unsafe extern "C" fn kat_client_new(
             let (config, out) = (c.handle(config, "config")?, c.out(out, "out")?);
             let client = config.connect()?;
             let service_url = client.service_url()?.into();
-            out.give(kat_client { client, service_url });
+            out.give(kat_client {
+                client,
+                service_url,
+            });
             Ok(())
         })
     }
@@ -92,7 +101,11 @@ pub unsafe extern "C" fn kat_client_service_url(client: *const kat_client) -> *c
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kat_client_partner_id(client: *const kat_client) -> i64 {
     // SAFETY: the caller keeps the header's contract.
-    unsafe { get(client, |client| client.client.partner_id().ok().flatten().unwrap_or(ABSENT)) }
+    unsafe {
+        get(client, |client| {
+            client.client.partner_id().ok().flatten().unwrap_or(ABSENT)
+        })
+    }
 }
 
 /// How many seconds the server's clock is ahead of this machine's; KAT_ABSENT before its first answer.
@@ -101,7 +114,9 @@ pub unsafe extern "C" fn kat_client_clock_difference(client: *const kat_client) 
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         get(client, |client| {
-            let difference = client.client.with_client(core::Client::clock_difference_seconds);
+            let difference = client
+                .client
+                .with_client(core::Client::clock_difference_seconds);
             difference.ok().flatten().unwrap_or(ABSENT)
         })
     }
@@ -366,7 +381,11 @@ pub unsafe extern "C" fn kat_client_sign_admin_session(
         call(err, |c| {
             let (client, out) = (c.handle(client, "client")?, c.out(out, "out")?);
             let version = crate::ks::version(version)?;
-            out.give(client.client.with_client(|client| client.sign_admin_session(version))??);
+            out.give(
+                client
+                    .client
+                    .with_client(|client| client.sign_admin_session(version))??,
+            );
             Ok(())
         })
     }

@@ -89,7 +89,11 @@ impl kat_config {
         Self {
             token_id: settings.app_token_id.as_deref().map(Text::from),
             token_value: settings.app_token.as_ref().map(Text::from),
-            warnings: settings.warnings.iter().map(|text| Text::new(text)).collect(),
+            warnings: settings
+                .warnings
+                .iter()
+                .map(|text| Text::new(text))
+                .collect(),
             loaded: Some(settings),
             ..Self::empty()
         }
@@ -102,11 +106,14 @@ impl kat_config {
         }
         let settings = match &self.loaded {
             None => self.explicit.clone(),
-            Some(loaded) => {
-                core::Settings::resolve(&[self.explicit.clone(), loaded.clone()], core::Need::Exchange)?
-            }
+            Some(loaded) => core::Settings::resolve(
+                &[self.explicit.clone(), loaded.clone()],
+                core::Need::Exchange,
+            )?,
         };
-        let builder = self.network.apply(core::Client::builder().settings(settings));
+        let builder = self
+            .network
+            .apply(core::Client::builder().settings(settings));
         Ok(blocking::Client::new(builder)?)
     }
 }
@@ -124,7 +131,9 @@ impl Network {
             }
         }
         use core::ClientBuilder as B;
-        let builder = builder.allow_http(self.allow_http).network_environment(self.environment);
+        let builder = builder
+            .allow_http(self.allow_http)
+            .network_environment(self.environment);
         let builder = with(builder, self.admin_session.as_ref(), B::admin_session);
         let builder = with(builder, self.user_agent.as_ref(), B::user_agent);
         let builder = with(builder, self.connect_timeout.as_ref(), B::connect_timeout);
@@ -133,14 +142,22 @@ impl Network {
         let builder = with(builder, self.idle_timeout.as_ref(), B::idle_timeout);
         let builder = with(builder, self.max_retries.as_ref(), B::max_retries);
         let builder = with(builder, self.retry_backoff.as_ref(), B::retry_backoff);
-        let builder = with(builder, self.max_response_bytes.as_ref(), B::max_response_bytes);
+        let builder = with(
+            builder,
+            self.max_response_bytes.as_ref(),
+            B::max_response_bytes,
+        );
         let builder = with(builder, self.proxy.as_ref(), B::proxy);
         with(builder, self.ca_file.as_ref(), B::ca_file)
     }
 }
 
 /// A text that NULL makes unset.
-pub(crate) fn owned(c: &Caller, text: *const c_char, name: &str) -> Result<Option<String>, Failure> {
+pub(crate) fn owned(
+    c: &Caller,
+    text: *const c_char,
+    name: &str,
+) -> Result<Option<String>, Failure> {
     Ok(c.optional_text(text, name)?.map(str::to_owned))
 }
 
@@ -153,14 +170,21 @@ fn milliseconds(value: i64, name: &str) -> Result<Option<Duration>, Failure> {
     duration(value, name, Duration::from_millis)
 }
 
-fn duration(value: i64, name: &str, make: fn(u64) -> Duration) -> Result<Option<Duration>, Failure> {
+fn duration(
+    value: i64,
+    name: &str,
+    make: fn(u64) -> Duration,
+) -> Result<Option<Duration>, Failure> {
     if value == ABSENT {
         return Ok(None);
     }
     match u64::try_from(value) {
         // Beyond this, adding it to a clock's time would overflow.
         Ok(value) if value <= u64::from(u32::MAX) => Ok(Some(make(value))),
-        _ => Err(Failure::invalid(format!("{name}: {value} is not between 0 and {}", u32::MAX))),
+        _ => Err(Failure::invalid(format!(
+            "{name}: {value} is not between 0 and {}",
+            u32::MAX
+        ))),
     }
 }
 
@@ -179,7 +203,10 @@ pub extern "C" fn kat_config_new() -> *mut kat_config {
 /// may change the environment meanwhile.
 #[unsafe(no_mangle)]
 #[must_use]
-pub unsafe extern "C" fn kat_config_from_env(out: *mut *mut kat_config, err: *mut *mut kat_error) -> kat_status {
+pub unsafe extern "C" fn kat_config_from_env(
+    out: *mut *mut kat_config,
+    err: *mut *mut kat_error,
+) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         call(err, |c| {
@@ -205,7 +232,9 @@ pub unsafe extern "C" fn kat_config_from_file(
     unsafe {
         call(err, |c| {
             let (path, out) = (c.text(path, "path")?, c.out(out, "out")?);
-            out.give(kat_config::read(core::Settings::from_config_file(path.as_ref())?));
+            out.give(kat_config::read(core::Settings::from_config_file(
+                path.as_ref(),
+            )?));
             Ok(())
         })
     }
@@ -241,14 +270,20 @@ pub unsafe extern "C" fn kat_config_warning_count(config: *const kat_config) -> 
 
 /// One warning, from 0; NULL beyond the last. Borrowed from the config.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kat_config_warning(config: *const kat_config, index: usize) -> *const c_char {
+pub unsafe extern "C" fn kat_config_warning(
+    config: *const kat_config,
+    index: usize,
+) -> *const c_char {
     // SAFETY: the caller keeps the header's contract.
     unsafe { get(config, |config| pointer(config.warnings.get(index))) }
 }
 
 /// The account, above 0. KAT_ABSENT: unset.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kat_config_set_partner_id(config: *mut kat_config, partner_id: i64) -> kat_status {
+pub unsafe extern "C" fn kat_config_set_partner_id(
+    config: *mut kat_config,
+    partner_id: i64,
+) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(config, |config, _| {
@@ -260,11 +295,15 @@ pub unsafe extern "C" fn kat_config_set_partner_id(config: *mut kat_config, part
 
 /// The account's admin secret, for managing tokens; exchanging a token does not need it. NULL: unset.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kat_config_set_admin_secret(config: *mut kat_config, secret: *const c_char) -> kat_status {
+pub unsafe extern "C" fn kat_config_set_admin_secret(
+    config: *mut kat_config,
+    secret: *const c_char,
+) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(config, |config, c| {
-            config.explicit.admin_secret = c.optional_text(secret, "secret")?.map(core::Secret::from);
+            config.explicit.admin_secret =
+                c.optional_text(secret, "secret")?.map(core::Secret::from);
             Ok(())
         })
     }
@@ -272,7 +311,10 @@ pub unsafe extern "C" fn kat_config_set_admin_secret(config: *mut kat_config, se
 
 /// An ADMIN session to manage tokens with, instead of the admin secret. NULL: unset.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kat_config_set_ks(config: *mut kat_config, ks: *const c_char) -> kat_status {
+pub unsafe extern "C" fn kat_config_set_ks(
+    config: *mut kat_config,
+    ks: *const c_char,
+) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(config, |config, c| {
@@ -285,7 +327,10 @@ pub unsafe extern "C" fn kat_config_set_ks(config: *mut kat_config, ks: *const c
 /// The service URL, with or without scheme and /api_v3, or a region: "us", "de", "eu", "sg", "ca", "ap".
 /// NULL: unset, which means https://www.kaltura.com.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kat_config_set_service_url(config: *mut kat_config, url: *const c_char) -> kat_status {
+pub unsafe extern "C" fn kat_config_set_service_url(
+    config: *mut kat_config,
+    url: *const c_char,
+) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(config, |config, c| {
@@ -297,7 +342,10 @@ pub unsafe extern "C" fn kat_config_set_service_url(config: *mut kat_config, url
 
 /// The user of the admin session. NULL: unset, which means the anonymous one.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kat_config_set_user_id(config: *mut kat_config, user_id: *const c_char) -> kat_status {
+pub unsafe extern "C" fn kat_config_set_user_id(
+    config: *mut kat_config,
+    user_id: *const c_char,
+) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(config, |config, c| {
@@ -309,7 +357,10 @@ pub unsafe extern "C" fn kat_config_set_user_id(config: *mut kat_config, user_id
 
 /// How many seconds an admin session lasts. KAT_ABSENT: unset, which means a day.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kat_config_set_admin_session_duration(config: *mut kat_config, duration: i64) -> kat_status {
+pub unsafe extern "C" fn kat_config_set_admin_session_duration(
+    config: *mut kat_config,
+    duration: i64,
+) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(config, |config, _| {
@@ -336,15 +387,19 @@ pub unsafe extern "C" fn kat_config_set_admin_privileges(
 
 /// How the admin session comes about: a kat_admin_session.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kat_config_set_admin_session(config: *mut kat_config, how: i32) -> kat_status {
+pub unsafe extern "C" fn kat_config_set_admin_session(
+    config: *mut kat_config,
+    how: i32,
+) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(config, |config, _| {
-            config.network.admin_session = Some(match kat_admin_session::from_number(how, "how")? {
-                kat_admin_session::SignedV2 => core::AdminSession::Signed(core::KsVersion::V2),
-                kat_admin_session::SignedV1 => core::AdminSession::Signed(core::KsVersion::V1),
-                kat_admin_session::Started => core::AdminSession::Started,
-            });
+            config.network.admin_session =
+                Some(match kat_admin_session::from_number(how, "how")? {
+                    kat_admin_session::SignedV2 => core::AdminSession::Signed(core::KsVersion::V2),
+                    kat_admin_session::SignedV1 => core::AdminSession::Signed(core::KsVersion::V1),
+                    kat_admin_session::Started => core::AdminSession::Started,
+                });
             Ok(())
         })
     }
@@ -353,7 +408,10 @@ pub unsafe extern "C" fn kat_config_set_admin_session(config: *mut kat_config, h
 /// Whether plain http to another machine is allowed. It sends credentials in the clear. No unless set;
 /// http to this machine always is.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kat_config_set_allow_http(config: *mut kat_config, allow: bool) -> kat_status {
+pub unsafe extern "C" fn kat_config_set_allow_http(
+    config: *mut kat_config,
+    allow: bool,
+) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(config, |config, _| {
@@ -366,7 +424,10 @@ pub unsafe extern "C" fn kat_config_set_allow_http(config: *mut kat_config, allo
 /// Whether proxies and a CA file are taken from HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and their kin. No
 /// unless set. The variables are read by kat_client_new.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kat_config_set_network_environment(config: *mut kat_config, read: bool) -> kat_status {
+pub unsafe extern "C" fn kat_config_set_network_environment(
+    config: *mut kat_config,
+    read: bool,
+) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(config, |config, _| {
@@ -378,7 +439,10 @@ pub unsafe extern "C" fn kat_config_set_network_environment(config: *mut kat_con
 
 /// The User-Agent header. NULL: unset, which means "kaltura-app-token/VERSION".
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kat_config_set_user_agent(config: *mut kat_config, user_agent: *const c_char) -> kat_status {
+pub unsafe extern "C" fn kat_config_set_user_agent(
+    config: *mut kat_config,
+    user_agent: *const c_char,
+) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(config, |config, c| {
@@ -390,7 +454,10 @@ pub unsafe extern "C" fn kat_config_set_user_agent(config: *mut kat_config, user
 
 /// The longest time to wait for a connection. KAT_ABSENT: unset, which means 10 s.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kat_config_set_connect_timeout_ms(config: *mut kat_config, timeout_ms: i64) -> kat_status {
+pub unsafe extern "C" fn kat_config_set_connect_timeout_ms(
+    config: *mut kat_config,
+    timeout_ms: i64,
+) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(config, |config, _| {
@@ -402,7 +469,10 @@ pub unsafe extern "C" fn kat_config_set_connect_timeout_ms(config: *mut kat_conf
 
 /// The longest time for one attempt. KAT_ABSENT: unset, which means 20 s.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kat_config_set_attempt_timeout_ms(config: *mut kat_config, timeout_ms: i64) -> kat_status {
+pub unsafe extern "C" fn kat_config_set_attempt_timeout_ms(
+    config: *mut kat_config,
+    timeout_ms: i64,
+) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(config, |config, _| {
@@ -415,7 +485,10 @@ pub unsafe extern "C" fn kat_config_set_attempt_timeout_ms(config: *mut kat_conf
 /// The deadline of every call: the longest time for all attempts and waits together. KAT_ABSENT: unset,
 /// which means 60 s.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kat_config_set_total_timeout_ms(config: *mut kat_config, timeout_ms: i64) -> kat_status {
+pub unsafe extern "C" fn kat_config_set_total_timeout_ms(
+    config: *mut kat_config,
+    timeout_ms: i64,
+) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(config, |config, _| {
@@ -427,7 +500,10 @@ pub unsafe extern "C" fn kat_config_set_total_timeout_ms(config: *mut kat_config
 
 /// How long a connection is kept without use. KAT_ABSENT: unset, which means 4 s.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kat_config_set_idle_timeout_ms(config: *mut kat_config, timeout_ms: i64) -> kat_status {
+pub unsafe extern "C" fn kat_config_set_idle_timeout_ms(
+    config: *mut kat_config,
+    timeout_ms: i64,
+) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(config, |config, _| {
@@ -440,7 +516,10 @@ pub unsafe extern "C" fn kat_config_set_idle_timeout_ms(config: *mut kat_config,
 /// How many times a request is sent again at most; 3 unless set. appToken.add is never sent again once it
 /// may have arrived.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kat_config_set_max_retries(config: *mut kat_config, retries: u32) -> kat_status {
+pub unsafe extern "C" fn kat_config_set_max_retries(
+    config: *mut kat_config,
+    retries: u32,
+) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(config, |config, _| {
@@ -452,7 +531,10 @@ pub unsafe extern "C" fn kat_config_set_max_retries(config: *mut kat_config, ret
 
 /// The first wait before a retry, doubled for each following one. KAT_ABSENT: unset, which means 1 s.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kat_config_set_retry_backoff_ms(config: *mut kat_config, backoff_ms: i64) -> kat_status {
+pub unsafe extern "C" fn kat_config_set_retry_backoff_ms(
+    config: *mut kat_config,
+    backoff_ms: i64,
+) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(config, |config, _| {
@@ -464,7 +546,10 @@ pub unsafe extern "C" fn kat_config_set_retry_backoff_ms(config: *mut kat_config
 
 /// The largest answer that is read, in bytes; 32 MiB unless set.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kat_config_set_max_response_bytes(config: *mut kat_config, bytes: usize) -> kat_status {
+pub unsafe extern "C" fn kat_config_set_max_response_bytes(
+    config: *mut kat_config,
+    bytes: usize,
+) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(config, |config, _| {
@@ -476,7 +561,10 @@ pub unsafe extern "C" fn kat_config_set_max_response_bytes(config: *mut kat_conf
 
 /// The proxy, as a URL; never used for this machine. NULL: unset, which means none.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kat_config_set_proxy(config: *mut kat_config, url: *const c_char) -> kat_status {
+pub unsafe extern "C" fn kat_config_set_proxy(
+    config: *mut kat_config,
+    url: *const c_char,
+) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(config, |config, c| {
@@ -488,7 +576,10 @@ pub unsafe extern "C" fn kat_config_set_proxy(config: *mut kat_config, url: *con
 
 /// A PEM file of certificate authorities to trust instead of the system's. NULL: unset.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kat_config_set_ca_file(config: *mut kat_config, path: *const c_char) -> kat_status {
+pub unsafe extern "C" fn kat_config_set_ca_file(
+    config: *mut kat_config,
+    path: *const c_char,
+) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(config, |config, c| {

@@ -145,7 +145,11 @@ impl kat_error {
             hint: error.hint().map(Text::from),
             api_code: error.code().map(Text::from),
             request: error.request().map(Text::from),
-            candidate_ids: error.candidate_ids().iter().map(|id| Text::new(id)).collect(),
+            candidate_ids: error
+                .candidate_ids()
+                .iter()
+                .map(|id| Text::new(id))
+                .collect(),
             http_status: error.http_status().map_or(0, i32::from),
             attempts: error.attempts(),
             retryable: error.is_retryable(),
@@ -220,7 +224,10 @@ pub unsafe extern "C" fn kat_error_candidate_count(error: *const kat_error) -> u
 
 /// The id of one of them, from 0; NULL beyond the last. Borrowed from the error.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kat_error_candidate_id(error: *const kat_error, index: usize) -> *const c_char {
+pub unsafe extern "C" fn kat_error_candidate_id(
+    error: *const kat_error,
+    index: usize,
+) -> *const c_char {
     // SAFETY: the caller keeps the header's contract.
     unsafe { get(error, |error| pointer(error.candidate_ids.get(index))) }
 }

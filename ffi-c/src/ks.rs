@@ -33,10 +33,16 @@ impl kat_ks_params {
     fn fields(&self) -> Result<core::KsFields, Failure> {
         no_fault(self.fault.as_ref())?;
         Ok(core::KsFields {
-            partner_id: self.partner_id.ok_or_else(|| Failure::invalid("the partner id is not set"))?,
+            partner_id: self
+                .partner_id
+                .ok_or_else(|| Failure::invalid("the partner id is not set"))?,
             user_id: self.user_id.clone(),
-            session_type: self.session_type.map_or(core::SessionType::User, Into::into),
-            expiry: self.expiry.ok_or_else(|| Failure::invalid("the expiry is not set"))?,
+            session_type: self
+                .session_type
+                .map_or(core::SessionType::User, Into::into),
+            expiry: self
+                .expiry
+                .ok_or_else(|| Failure::invalid("the expiry is not set"))?,
             privileges: self.privileges.clone().unwrap_or_default(),
             master_partner_id: self.master_partner_id,
             additional_data: self.additional_data.clone(),
@@ -48,7 +54,9 @@ pub(crate) fn version(version: i32) -> Result<core::KsVersion, Failure> {
     match version {
         1 => Ok(core::KsVersion::V1),
         2 => Ok(core::KsVersion::V2),
-        _ => Err(Failure::invalid(format!("version: {version} is neither 1 nor 2"))),
+        _ => Err(Failure::invalid(format!(
+            "version: {version} is neither 1 nor 2"
+        ))),
     }
 }
 
@@ -365,8 +373,11 @@ pub unsafe extern "C" fn kat_token_hash(
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         call(err, |c| {
-            let (hash_type, ks, value) =
-                (c.text(hash_type, "hash_type")?, c.text(ks, "ks")?, c.text(value, "value")?);
+            let (hash_type, ks, value) = (
+                c.text(hash_type, "hash_type")?,
+                c.text(ks, "ks")?,
+                c.text(value, "value")?,
+            );
             let hash = core::token_hash(&hash_type.into(), &ks.into(), &value.into())?;
             c.copy_out(hash.reveal(), buffer, size, "buffer")?;
             if let Some(written) = c.optional_out(written) {

@@ -81,7 +81,10 @@
 //! Versions. 0.x promises nothing from one minor version to the next; the soname says 0.MINOR. From 1.0 on
 //! functions, statuses and constants are only added.
 
-#![allow(unsafe_code, reason = "a C library is made of pointers; `boundary` is where they are read")]
+#![allow(
+    unsafe_code,
+    reason = "a C library is made of pointers; `boundary` is where they are read"
+)]
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 #![allow(non_camel_case_types, reason = "types are named as C sees them")]
 #![allow(
@@ -93,7 +96,10 @@
     rustdoc::bare_urls,
     reason = "the documentation is the header's: written for C, with the contract stated once above"
 )]
-#![allow(clippy::must_use_candidate, reason = "a getter whose result is not used harms nobody")]
+#![allow(
+    clippy::must_use_candidate,
+    reason = "a getter whose result is not used harms nobody"
+)]
 
 mod boundary;
 pub mod client;

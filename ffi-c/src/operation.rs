@@ -79,7 +79,11 @@ impl Operation {
         params: *const kat_token_params,
     ) -> Result<Self, Failure> {
         let (id, params) = (c.text(id, "id")?, c.handle(params, "params")?);
-        Ok(Self::UpdateToken(id.to_owned(), params.update()?, params.profile()))
+        Ok(Self::UpdateToken(
+            id.to_owned(),
+            params.update()?,
+            params.profile(),
+        ))
     }
 
     pub(crate) fn delete_token(c: &Caller, id: *const c_char) -> Result<Self, Failure> {
@@ -91,12 +95,17 @@ impl Operation {
         Ok(Self::ListTokens(options, pager))
     }
 
-    pub(crate) fn start_session(c: &Caller, params: *const kat_session_params) -> Result<Self, Failure> {
+    pub(crate) fn start_session(
+        c: &Caller,
+        params: *const kat_session_params,
+    ) -> Result<Self, Failure> {
         Ok(Self::StartSession(c.handle(params, "params")?.request()?))
     }
 
     pub(crate) fn session_info(c: &Caller, ks: *const c_char) -> Result<Self, Failure> {
-        Ok(Self::SessionInfo(c.optional_text(ks, "ks")?.map(core::Secret::from)))
+        Ok(Self::SessionInfo(
+            c.optional_text(ks, "ks")?.map(core::Secret::from),
+        ))
     }
 
     pub(crate) fn end_session(c: &Caller, ks: *const c_char) -> Result<Self, Failure> {
@@ -121,21 +130,31 @@ impl Operation {
     pub(crate) async fn run(self, client: core::Client) -> core::Result<Answer> {
         strike(Place::Operation);
         match self {
-            Self::AddToken(token, profile) => {
-                client.add_token_with_profile(&token, profile.as_ref()).await.map(Answer::Token)
-            }
-            Self::GetToken(id, profile) => {
-                client.get_token_with_profile(&id, profile.as_ref()).await.map(Answer::Token)
-            }
-            Self::UpdateToken(id, update, profile) => {
-                client.update_token_with_profile(&id, &update, profile.as_ref()).await.map(Answer::Token)
-            }
+            Self::AddToken(token, profile) => client
+                .add_token_with_profile(&token, profile.as_ref())
+                .await
+                .map(Answer::Token),
+            Self::GetToken(id, profile) => client
+                .get_token_with_profile(&id, profile.as_ref())
+                .await
+                .map(Answer::Token),
+            Self::UpdateToken(id, update, profile) => client
+                .update_token_with_profile(&id, &update, profile.as_ref())
+                .await
+                .map(Answer::Token),
             Self::DeleteToken(id) => client.delete_token(&id).await.map(|()| Answer::Nothing),
-            Self::ListTokens(options, pager) => client.list_tokens(&options, pager).await.map(Answer::List),
-            Self::StartSession(request) => client.start_session(&request).await.map(Answer::Session),
+            Self::ListTokens(options, pager) => {
+                client.list_tokens(&options, pager).await.map(Answer::List)
+            }
+            Self::StartSession(request) => {
+                client.start_session(&request).await.map(Answer::Session)
+            }
             Self::StartWidgetSession => client.start_widget_session().await.map(Answer::Session),
             Self::StartAdminSession => client.start_admin_session().await.map(Answer::Session),
-            Self::SessionInfo(ks) => client.session_info(ks.as_ref()).await.map(Answer::SessionInfo),
+            Self::SessionInfo(ks) => client
+                .session_info(ks.as_ref())
+                .await
+                .map(Answer::SessionInfo),
             Self::EndSession(ks) => client.end_session(&ks).await.map(|()| Answer::Nothing),
         }
     }

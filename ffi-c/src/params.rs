@@ -54,7 +54,15 @@ pub enum kat_token_field {
 
 impl Numbered for kat_token_field {
     const NAME: &'static str = "kat_token_field";
-    const ALL: &'static [Self] = &[Self::HashType, Self::SessionType, Self::SessionDuration, Self::SessionPrivileges, Self::SessionUserId, Self::Description, Self::Expiry];
+    const ALL: &'static [Self] = &[
+        Self::HashType,
+        Self::SessionType,
+        Self::SessionDuration,
+        Self::SessionPrivileges,
+        Self::SessionUserId,
+        Self::Description,
+        Self::Expiry,
+    ];
     fn number(self) -> i32 {
         self as i32
     }
@@ -146,7 +154,9 @@ fn order_by(name: &str) -> Result<core::TokenOrder, Failure> {
         .into_iter()
         .find(|(_, known)| *known == name)
         .map(|(order, _)| order)
-        .ok_or_else(|| Failure::invalid("order: none of +createdAt, -createdAt, +updatedAt, -updatedAt"))
+        .ok_or_else(|| {
+            Failure::invalid("order: none of +createdAt, -createdAt, +updatedAt, -updatedAt")
+        })
 }
 
 impl kat_token_params {
@@ -220,9 +230,24 @@ impl kat_token_params {
             Field::Set(hash_type) => U::new().hash_type(hash_type.clone()),
         };
         let update = apply(update, &self.session_type, F::SessionType, U::session_type);
-        let update = apply(update, &self.session_duration, F::SessionDuration, U::session_duration);
-        let update = apply(update, &self.session_privileges, F::SessionPrivileges, U::session_privileges);
-        let update = apply(update, &self.session_user_id, F::SessionUserId, U::session_user_id);
+        let update = apply(
+            update,
+            &self.session_duration,
+            F::SessionDuration,
+            U::session_duration,
+        );
+        let update = apply(
+            update,
+            &self.session_privileges,
+            F::SessionPrivileges,
+            U::session_privileges,
+        );
+        let update = apply(
+            update,
+            &self.session_user_id,
+            F::SessionUserId,
+            U::session_user_id,
+        );
         let update = apply(update, &self.description, F::Description, U::description);
         Ok(apply(update, &self.expiry, F::Expiry, U::expiry))
     }
@@ -241,7 +266,10 @@ impl kat_list_params {
 impl kat_session_params {
     pub(crate) fn request(&self) -> Result<core::SessionRequest, Failure> {
         no_fault(self.fault.as_ref())?;
-        let (id, value) = self.token.clone().ok_or_else(|| Failure::invalid("the token to exchange is not set"))?;
+        let (id, value) = self
+            .token
+            .clone()
+            .ok_or_else(|| Failure::invalid("the token to exchange is not set"))?;
         let mut request = core::SessionRequest::new(id, value);
         if let Some(hash_type) = &self.hash_type {
             request = request.hash_type(hash_type.clone());
@@ -285,7 +313,9 @@ pub unsafe extern "C" fn kat_token_params_set_hash_type(
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(params, |params, c| {
-            params.hash_type = owned(c, hash_type, "hash_type")?.map(|name| Field::Set(name.as_str().into())).unwrap_or_default();
+            params.hash_type = owned(c, hash_type, "hash_type")?
+                .map(|name| Field::Set(name.as_str().into()))
+                .unwrap_or_default();
             Ok(())
         })
     }
@@ -317,7 +347,9 @@ pub unsafe extern "C" fn kat_token_params_set_session_duration(
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(params, |params, _| {
-            params.session_duration = seconds(duration, "duration")?.map(Field::Set).unwrap_or_default();
+            params.session_duration = seconds(duration, "duration")?
+                .map(Field::Set)
+                .unwrap_or_default();
             Ok(())
         })
     }
@@ -332,7 +364,9 @@ pub unsafe extern "C" fn kat_token_params_set_session_privileges(
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(params, |params, c| {
-            params.session_privileges = owned(c, privileges, "privileges")?.map(Field::Set).unwrap_or_default();
+            params.session_privileges = owned(c, privileges, "privileges")?
+                .map(Field::Set)
+                .unwrap_or_default();
             Ok(())
         })
     }
@@ -348,7 +382,9 @@ pub unsafe extern "C" fn kat_token_params_set_session_user_id(
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(params, |params, c| {
-            params.session_user_id = owned(c, user_id, "user_id")?.map(Field::Set).unwrap_or_default();
+            params.session_user_id = owned(c, user_id, "user_id")?
+                .map(Field::Set)
+                .unwrap_or_default();
             Ok(())
         })
     }
@@ -363,7 +399,9 @@ pub unsafe extern "C" fn kat_token_params_set_description(
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(params, |params, c| {
-            params.description = owned(c, description, "description")?.map(Field::Set).unwrap_or_default();
+            params.description = owned(c, description, "description")?
+                .map(Field::Set)
+                .unwrap_or_default();
             Ok(())
         })
     }
@@ -544,7 +582,12 @@ pub unsafe extern "C" fn kat_list_params_add_status_in(
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(params, |params, _| {
-            params.options.filter.status_in.get_or_insert_default().push(status.into());
+            params
+                .options
+                .filter
+                .status_in
+                .get_or_insert_default()
+                .push(status.into());
             Ok(())
         })
     }
@@ -635,7 +678,8 @@ pub unsafe extern "C" fn kat_list_params_set_hash_type_equal(
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(params, |params, c| {
-            params.options.filter.hash_type_equal = c.optional_text(hash_type, "hash_type")?.map(Into::into);
+            params.options.filter.hash_type_equal =
+                c.optional_text(hash_type, "hash_type")?.map(Into::into);
             Ok(())
         })
     }
@@ -666,7 +710,8 @@ pub unsafe extern "C" fn kat_list_params_set_order_by(
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(params, |params, c| {
-            params.options.filter.order_by = c.optional_text(order, "order")?.map(order_by).transpose()?;
+            params.options.filter.order_by =
+                c.optional_text(order, "order")?.map(order_by).transpose()?;
             Ok(())
         })
     }
@@ -810,7 +855,9 @@ pub unsafe extern "C" fn kat_response_profile_new(
     unsafe {
         call(err, |c| {
             let (fields, out) = (c.text(fields, "fields")?, c.out(out, "out")?);
-            out.give(kat_response_profile(core::ResponseProfile::Detached(profile_fields(which, fields)?)));
+            out.give(kat_response_profile(core::ResponseProfile::Detached(
+                profile_fields(which, fields)?,
+            )));
             Ok(())
         })
     }
@@ -852,7 +899,8 @@ pub unsafe extern "C" fn kat_response_profile_by_id(
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         call(err, |c| {
-            c.out(out, "out")?.give(kat_response_profile(core::ResponseProfile::HolderId(id)));
+            c.out(out, "out")?
+                .give(kat_response_profile(core::ResponseProfile::HolderId(id)));
             Ok(())
         })
     }
@@ -870,7 +918,9 @@ pub unsafe extern "C" fn kat_response_profile_by_system_name(
     unsafe {
         call(err, |c| {
             let name = c.text(system_name, "system_name")?.to_owned();
-            c.out(out, "out")?.give(kat_response_profile(core::ResponseProfile::HolderSystemName(name)));
+            c.out(out, "out")?.give(kat_response_profile(
+                core::ResponseProfile::HolderSystemName(name),
+            ));
             Ok(())
         })
     }
@@ -884,7 +934,11 @@ pub unsafe extern "C" fn kat_response_profile_free(profile: *mut kat_response_pr
 }
 
 fn profile_fields(which: i32, names: &str) -> Result<core::ProfileFields, Failure> {
-    let names = names.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
+    let names = names
+        .split(',')
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty())
+        .collect();
     Ok(match kat_profile_fields::from_number(which, "which")? {
         kat_profile_fields::Include => core::ProfileFields::Include(names),
         kat_profile_fields::Exclude => core::ProfileFields::Exclude(names),

@@ -41,7 +41,10 @@ impl From<core::Privileges> for kat_privileges {
         let texts = |values: &[String]| values.iter().map(|value| Text::new(value)).collect();
         Self {
             text: privileges.to_string().into(),
-            items: privileges.iter().map(|(name, values)| (name.into(), texts(values))).collect(),
+            items: privileges
+                .iter()
+                .map(|(name, values)| (name.into(), texts(values)))
+                .collect(),
             privileges,
         }
     }
@@ -93,7 +96,10 @@ pub unsafe extern "C" fn kat_privileges_read_only_playback(
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         call(err, |c| {
-            let (context, out) = (c.text(privacy_context, "privacy_context")?, c.out(out, "out")?);
+            let (context, out) = (
+                c.text(privacy_context, "privacy_context")?,
+                c.out(out, "out")?,
+            );
             out.give(core::Privileges::read_only_playback(context)?);
             Ok(())
         })
@@ -175,7 +181,10 @@ pub unsafe extern "C" fn kat_privileges_add_flag(
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         call(err, |c| {
-            let (privileges, name) = (c.handle_mut(privileges, "privileges")?, c.text(name, "name")?);
+            let (privileges, name) = (
+                c.handle_mut(privileges, "privileges")?,
+                c.text(name, "name")?,
+            );
             privileges.change(|privileges| privileges.with_flag(name))
         })
     }
@@ -192,7 +201,10 @@ pub unsafe extern "C" fn kat_privileges_remove(
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         call(err, |c| {
-            let (privileges, name) = (c.handle_mut(privileges, "privileges")?, c.text(name, "name")?);
+            let (privileges, name) = (
+                c.handle_mut(privileges, "privileges")?,
+                c.text(name, "name")?,
+            );
             privileges.change(|privileges| Ok(privileges.without(name)))
         })
     }
@@ -214,16 +226,33 @@ pub unsafe extern "C" fn kat_privileges_len(privileges: *const kat_privileges) -
 
 /// The name of one, from 0; NULL beyond the last. Borrowed.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kat_privileges_name(privileges: *const kat_privileges, index: usize) -> *const c_char {
+pub unsafe extern "C" fn kat_privileges_name(
+    privileges: *const kat_privileges,
+    index: usize,
+) -> *const c_char {
     // SAFETY: the caller keeps the header's contract.
-    unsafe { get(privileges, |privileges| pointer(privileges.items.get(index).map(|(name, _)| name))) }
+    unsafe {
+        get(privileges, |privileges| {
+            pointer(privileges.items.get(index).map(|(name, _)| name))
+        })
+    }
 }
 
 /// How many values it has; 0 for a flag, and beyond the last.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kat_privileges_value_count(privileges: *const kat_privileges, index: usize) -> usize {
+pub unsafe extern "C" fn kat_privileges_value_count(
+    privileges: *const kat_privileges,
+    index: usize,
+) -> usize {
     // SAFETY: the caller keeps the header's contract.
-    unsafe { get(privileges, |privileges| privileges.items.get(index).map_or(0, |(_, values)| values.len())) }
+    unsafe {
+        get(privileges, |privileges| {
+            privileges
+                .items
+                .get(index)
+                .map_or(0, |(_, values)| values.len())
+        })
+    }
 }
 
 /// One of its values, from 0; NULL beyond the last. Borrowed.
@@ -236,7 +265,12 @@ pub unsafe extern "C" fn kat_privileges_value(
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         get(privileges, |privileges| {
-            pointer(privileges.items.get(index).and_then(|(_, values)| values.get(value)))
+            pointer(
+                privileges
+                    .items
+                    .get(index)
+                    .and_then(|(_, values)| values.get(value)),
+            )
         })
     }
 }
@@ -303,23 +337,44 @@ pub unsafe extern "C" fn kat_lint_list_len(lints: *const kat_lint_list) -> usize
 /// The short stable name of a finding's rule, such as "flag-with-value", from 0; NULL beyond the last.
 /// Borrowed.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kat_lint_list_rule(lints: *const kat_lint_list, index: usize) -> *const c_char {
+pub unsafe extern "C" fn kat_lint_list_rule(
+    lints: *const kat_lint_list,
+    index: usize,
+) -> *const c_char {
     // SAFETY: the caller keeps the header's contract.
-    unsafe { get(lints, |lints| pointer(lints.0.get(index).map(|lint| &lint.rule))) }
+    unsafe {
+        get(lints, |lints| {
+            pointer(lints.0.get(index).map(|lint| &lint.rule))
+        })
+    }
 }
 
 /// The privilege that it is about, as it stands in the string; NULL beyond the last. Borrowed.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kat_lint_list_privilege(lints: *const kat_lint_list, index: usize) -> *const c_char {
+pub unsafe extern "C" fn kat_lint_list_privilege(
+    lints: *const kat_lint_list,
+    index: usize,
+) -> *const c_char {
     // SAFETY: the caller keeps the header's contract.
-    unsafe { get(lints, |lints| pointer(lints.0.get(index).map(|lint| &lint.privilege))) }
+    unsafe {
+        get(lints, |lints| {
+            pointer(lints.0.get(index).map(|lint| &lint.privilege))
+        })
+    }
 }
 
 /// What happens and what to write instead; NULL beyond the last. Borrowed.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kat_lint_list_message(lints: *const kat_lint_list, index: usize) -> *const c_char {
+pub unsafe extern "C" fn kat_lint_list_message(
+    lints: *const kat_lint_list,
+    index: usize,
+) -> *const c_char {
     // SAFETY: the caller keeps the header's contract.
-    unsafe { get(lints, |lints| pointer(lints.0.get(index).map(|lint| &lint.message))) }
+    unsafe {
+        get(lints, |lints| {
+            pointer(lints.0.get(index).map(|lint| &lint.message))
+        })
+    }
 }
 
 /// Frees it. NULL does nothing.

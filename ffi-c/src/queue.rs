@@ -114,7 +114,12 @@ pub unsafe extern "C" fn kat_queue_next(
         call(err, |c| {
             let (queue, out) = (c.handle(queue, "queue")?, c.out(out, "out")?);
             let timeout = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
-            out.give(queue.0.next(timeout)?.ok_or(Failure::Plain(kat_status::QueueEmpty))?);
+            out.give(
+                queue
+                    .0
+                    .next(timeout)?
+                    .ok_or(Failure::Plain(kat_status::QueueEmpty))?,
+            );
             Ok(())
         })
     }
@@ -132,7 +137,11 @@ pub unsafe extern "C" fn kat_queue_cancel(
     err: *mut *mut kat_error,
 ) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
-    unsafe { call(err, |c| Ok(c.handle(queue, "queue")?.0.cancel(operation)?)) }
+    unsafe {
+        call(err, |c| {
+            Ok(c.handle(queue, "queue")?.0.cancel(operation)?)
+        })
+    }
 }
 
 /// What the submission of every call has in common.
@@ -156,7 +165,9 @@ unsafe fn submit(
                 caller: tag,
                 kind: operation.kind(),
             };
-            let accepted = queue.0.submit(&client.client, tag, |client| operation.run(client))?;
+            let accepted = queue
+                .0
+                .submit(&client.client, tag, |client| operation.run(client))?;
             if let Some(number) = c.optional_out(number) {
                 number.put(accepted);
             }
@@ -185,7 +196,9 @@ impl From<core::Completion<Tag, Answer>> for kat_completion {
         Self {
             operation: completion.operation,
             tag: completion.tag,
-            status: result.as_ref().map_or_else(Failure::status, |_| kat_status::Ok),
+            status: result
+                .as_ref()
+                .map_or_else(Failure::status, |_| kat_status::Ok),
             result: result.map_err(Some),
         }
     }
@@ -369,7 +382,11 @@ pub unsafe extern "C" fn kat_client_add_token_submit(
     err: *mut *mut kat_error,
 ) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
-    unsafe { submit(client, queue, tag, operation, err, |c| Operation::add_token(c, params)) }
+    unsafe {
+        submit(client, queue, tag, operation, err, |c| {
+            Operation::add_token(c, params)
+        })
+    }
 }
 
 /// Submits what kat_client_get_token does. operation may be NULL.
@@ -385,7 +402,11 @@ pub unsafe extern "C" fn kat_client_get_token_submit(
     err: *mut *mut kat_error,
 ) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
-    unsafe { submit(client, queue, tag, operation, err, |c| Operation::get_token(c, id, profile)) }
+    unsafe {
+        submit(client, queue, tag, operation, err, |c| {
+            Operation::get_token(c, id, profile)
+        })
+    }
 }
 
 /// Submits what kat_client_update_token does. operation may be NULL.
@@ -401,7 +422,11 @@ pub unsafe extern "C" fn kat_client_update_token_submit(
     err: *mut *mut kat_error,
 ) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
-    unsafe { submit(client, queue, tag, operation, err, |c| Operation::update_token(c, id, params)) }
+    unsafe {
+        submit(client, queue, tag, operation, err, |c| {
+            Operation::update_token(c, id, params)
+        })
+    }
 }
 
 /// Submits what kat_client_delete_token does. operation may be NULL.
@@ -416,7 +441,11 @@ pub unsafe extern "C" fn kat_client_delete_token_submit(
     err: *mut *mut kat_error,
 ) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
-    unsafe { submit(client, queue, tag, operation, err, |c| Operation::delete_token(c, id)) }
+    unsafe {
+        submit(client, queue, tag, operation, err, |c| {
+            Operation::delete_token(c, id)
+        })
+    }
 }
 
 /// Submits what kat_client_list_tokens does. operation may be NULL.
@@ -431,7 +460,11 @@ pub unsafe extern "C" fn kat_client_list_tokens_submit(
     err: *mut *mut kat_error,
 ) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
-    unsafe { submit(client, queue, tag, operation, err, |c| Operation::list_tokens(c, params)) }
+    unsafe {
+        submit(client, queue, tag, operation, err, |c| {
+            Operation::list_tokens(c, params)
+        })
+    }
 }
 
 /// Submits what kat_client_start_session does. operation may be NULL.
@@ -446,7 +479,11 @@ pub unsafe extern "C" fn kat_client_start_session_submit(
     err: *mut *mut kat_error,
 ) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
-    unsafe { submit(client, queue, tag, operation, err, |c| Operation::start_session(c, params)) }
+    unsafe {
+        submit(client, queue, tag, operation, err, |c| {
+            Operation::start_session(c, params)
+        })
+    }
 }
 
 /// Submits what kat_client_start_widget_session does. operation may be NULL.
@@ -460,7 +497,11 @@ pub unsafe extern "C" fn kat_client_start_widget_session_submit(
     err: *mut *mut kat_error,
 ) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
-    unsafe { submit(client, queue, tag, operation, err, |_| Ok(Operation::StartWidgetSession)) }
+    unsafe {
+        submit(client, queue, tag, operation, err, |_| {
+            Ok(Operation::StartWidgetSession)
+        })
+    }
 }
 
 /// Submits what kat_client_start_admin_session does. operation may be NULL.
@@ -474,7 +515,11 @@ pub unsafe extern "C" fn kat_client_start_admin_session_submit(
     err: *mut *mut kat_error,
 ) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
-    unsafe { submit(client, queue, tag, operation, err, |_| Ok(Operation::StartAdminSession)) }
+    unsafe {
+        submit(client, queue, tag, operation, err, |_| {
+            Ok(Operation::StartAdminSession)
+        })
+    }
 }
 
 /// Submits what kat_client_session_info does. operation may be NULL.
@@ -489,7 +534,11 @@ pub unsafe extern "C" fn kat_client_session_info_submit(
     err: *mut *mut kat_error,
 ) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
-    unsafe { submit(client, queue, tag, operation, err, |c| Operation::session_info(c, ks)) }
+    unsafe {
+        submit(client, queue, tag, operation, err, |c| {
+            Operation::session_info(c, ks)
+        })
+    }
 }
 
 /// Submits what kat_client_end_session does. operation may be NULL.
@@ -504,5 +553,9 @@ pub unsafe extern "C" fn kat_client_end_session_submit(
     err: *mut *mut kat_error,
 ) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
-    unsafe { submit(client, queue, tag, operation, err, |c| Operation::end_session(c, ks)) }
+    unsafe {
+        submit(client, queue, tag, operation, err, |c| {
+            Operation::end_session(c, ks)
+        })
+    }
 }

@@ -30,13 +30,19 @@ impl From<core::Session> for kat_session {
         Self {
             ks: (&session.ks).into(),
             fields: Fields {
-                session_type: session.session_type.map_or(ABSENT, core::SessionType::value),
+                session_type: session
+                    .session_type
+                    .map_or(ABSENT, core::SessionType::value),
                 partner_id: session.partner_id.unwrap_or(ABSENT),
                 user_id: session.user_id.map(Text::from),
                 expiry: session.expiry.unwrap_or(ABSENT),
                 privileges: session.privileges.map(Text::from),
             },
-            dropped_privileges: session.dropped_privileges.into_iter().map(Text::from).collect(),
+            dropped_privileges: session
+                .dropped_privileges
+                .into_iter()
+                .map(Text::from)
+                .collect(),
         }
     }
 }
@@ -80,7 +86,11 @@ pub unsafe extern "C" fn kat_session_expiry_unix(session: *const kat_session) ->
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kat_session_privileges(session: *const kat_session) -> *const c_char {
     // SAFETY: the caller keeps the header's contract.
-    unsafe { get(session, |session| pointer(session.fields.privileges.as_ref())) }
+    unsafe {
+        get(session, |session| {
+            pointer(session.fields.privileges.as_ref())
+        })
+    }
 }
 
 /// How many of the privileges that were asked for the server did not grant. 0 also when it does not say.
@@ -92,9 +102,16 @@ pub unsafe extern "C" fn kat_session_dropped_privilege_count(session: *const kat
 
 /// One of them, from 0, such as "edit:1_a"; NULL beyond the last. Borrowed.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kat_session_dropped_privilege(session: *const kat_session, index: usize) -> *const c_char {
+pub unsafe extern "C" fn kat_session_dropped_privilege(
+    session: *const kat_session,
+    index: usize,
+) -> *const c_char {
     // SAFETY: the caller keeps the header's contract.
-    unsafe { get(session, |session| pointer(session.dropped_privileges.get(index))) }
+    unsafe {
+        get(session, |session| {
+            pointer(session.dropped_privileges.get(index))
+        })
+    }
 }
 
 /// Wipes and frees a session here; on the server it lives on: see kat_client_end_session. NULL does nothing.
@@ -150,7 +167,9 @@ pub unsafe extern "C" fn kat_session_info_expiry_unix(info: *const kat_session_i
 
 /// The session's privileges, or NULL. Borrowed.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kat_session_info_privileges(info: *const kat_session_info) -> *const c_char {
+pub unsafe extern "C" fn kat_session_info_privileges(
+    info: *const kat_session_info,
+) -> *const c_char {
     // SAFETY: the caller keeps the header's contract.
     unsafe { get(info, |info| pointer(info.0.privileges.as_ref())) }
 }

@@ -175,9 +175,18 @@ pub unsafe extern "C" fn kat_token_list_len(list: *const kat_token_list) -> usiz
 
 /// One of them, from 0; NULL beyond the last. Borrowed from the list: do not free it.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kat_token_list_get(list: *const kat_token_list, index: usize) -> *const kat_token {
+pub unsafe extern "C" fn kat_token_list_get(
+    list: *const kat_token_list,
+    index: usize,
+) -> *const kat_token {
     // SAFETY: the caller keeps the header's contract.
-    unsafe { get(list, |list| list.tokens.get(index).map_or(std::ptr::null(), std::ptr::from_ref)) }
+    unsafe {
+        get(list, |list| {
+            list.tokens
+                .get(index)
+                .map_or(std::ptr::null(), std::ptr::from_ref)
+        })
+    }
 }
 
 /// How many tokens the server counts over all pages. KAT_ABSENT for NULL.
@@ -220,7 +229,11 @@ pub unsafe extern "C" fn kat_token_iter_next(
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         call(err, |c| {
-            let (iter, cancel, out) = (c.handle_mut(iter, "iter")?, c.optional(cancel), c.out(out, "out")?);
+            let (iter, cancel, out) = (
+                c.handle_mut(iter, "iter")?,
+                c.optional(cancel),
+                c.out(out, "out")?,
+            );
             let mut go_on = || cancel.is_none_or(|cancel| !cancel.0.is_triggered());
             match iter.0.next_with(Some(&mut go_on)) {
                 Some(token) => out.give(token?),

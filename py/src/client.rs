@@ -354,7 +354,15 @@ impl Client {
         Self::build(py, apply_options(builder, options)?)
     }
 
-    /// A client for resolved settings.
+    /// A client for resolved settings; takes the options of the constructor.
+    ///
+    /// Raises:
+    ///     ConfigError: A value cannot be used.
+    ///
+    /// Example:
+    ///     >>> settings = kat.Settings(partner_id=102, service_url="eu")
+    ///     >>> kat.Client.from_settings(settings).service_url
+    ///     'https://api.eu.kaltura.com/api_v3'
     #[staticmethod]
     #[pyo3(signature = (settings, **options))]
     fn from_settings(
@@ -366,7 +374,15 @@ impl Client {
         Self::build(py, apply_options(builder, options)?)
     }
 
-    /// A client for what the `KALTURA_…` variables say.
+    /// A client for what the `KALTURA_…` variables say; takes the options of the constructor.
+    ///
+    /// Raises:
+    ///     ConfigError: The account is missing, or a variable cannot be used.
+    ///
+    /// Example:
+    ///     >>> os.environ["KALTURA_PARTNER_ID"] = "102"
+    ///     >>> kat.Client.from_env().partner_id
+    ///     102
     #[staticmethod]
     #[pyo3(signature = (**options))]
     fn from_env(py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
@@ -379,7 +395,15 @@ impl Client {
         )
     }
 
-    /// A client for what a `config.json` says.
+    /// A client for what a `config.json` says; takes the options of the constructor.
+    ///
+    /// Raises:
+    ///     ConfigError: No such file, not JSON, or a value in it that cannot be used.
+    ///
+    /// Example:
+    ///     >>> kat.Client.from_config("no-such-file.json")
+    ///     Traceback (most recent call last):
+    ///     kaltura_app_token.errors.ConfigError: Configuration file 'no-such-file.json' not found.
     #[staticmethod]
     #[pyo3(signature = (path=PathBuf::from("config.json"), **options), text_signature = "(path='config.json', **options)")]
     #[expect(clippy::needless_pass_by_value, reason = "Python hands the path over")]
@@ -406,7 +430,11 @@ impl Client {
         self.close(py);
     }
 
-    /// Closes the connections; later calls fail.
+    /// Closes the connections; later calls fail with `ValueError`. Leaving a `with` does the same.
+    ///
+    /// Example:
+    ///     >>> with sandbox.client() as client:
+    ///     ...     client.close()
     fn close(&self, py: Python<'_>) {
         let client = self.client.swap(None);
         py.detach(move || drop(client));
@@ -420,16 +448,19 @@ impl Client {
         })
     }
 
+    /// The service URL in use, ending in `/api_v3`.
     #[getter]
     fn service_url(&self, py: Python<'_>) -> PyResult<String> {
         self.open()?.service_url().or_raise(py)
     }
 
+    /// The account; `None` when it is not set.
     #[getter]
     fn partner_id(&self, py: Python<'_>) -> PyResult<Option<i64>> {
         self.open()?.partner_id().or_raise(py)
     }
 
+    /// How many seconds the server's clock is ahead of this machine's; `None` before its first answer.
     #[getter]
     fn clock_difference(&self, py: Python<'_>) -> PyResult<Option<i64>> {
         self.open()?
@@ -437,6 +468,31 @@ impl Client {
             .or_raise(py)
     }
 
+    /// Creates a token. Its value is in the answer.
+    ///
+    /// The request is never sent a second time once it may have arrived. What is `None` is not sent.
+    ///
+    /// Args:
+    ///     description: A note for people.
+    ///     hash_type: `None` leaves it to the server, which takes SHA1.
+    ///     session_type: `None` lets whoever exchanges the token choose, ADMIN included.
+    ///     session_duration: The longest life of its sessions: seconds or a `timedelta`.
+    ///     session_privileges: Such as `"sview:*,list:*"`.
+    ///     session_user_id: The user of its sessions.
+    ///     expiry: When it stops working: unix seconds or an aware `datetime`; `None` for never.
+    ///     response_profile: Which fields the answer is to carry.
+    ///
+    /// Raises:
+    ///     ConfigError: A value that the server would misread; nothing was sent.
+    ///     OutcomeUnknown: Nobody can tell whether the token exists; see its `candidate_ids`.
+    ///     ApiError, TransportError, HttpError: No token was created.
+    ///
+    /// Example:
+    ///     >>> token = client.add_token(description="nightly export", session_duration=3600)
+    ///     >>> token.session_duration, token.session_type_name, token.hash_type
+    ///     (3600, 'USER', 'SHA256')
+    ///     >>> token.token
+    ///     Secret('****')
     #[pyo3(signature = (*, description=None, hash_type=Some("SHA256"), session_type=Some(SessionTypeArg(core::SessionType::User)),
         session_duration=None, session_privileges=None, session_user_id=None, expiry=None, response_profile=None),
         text_signature = "($self, *, description=None, hash_type='SHA256', session_type='USER', session_duration=None, \
@@ -477,6 +533,15 @@ impl Client {
         )
     }
 
+    /// One token, with its value.
+    ///
+    /// Raises:
+    ///     TokenNotFound: The id is unknown here, or the token is deleted.
+    ///
+    /// Example:
+    ///     >>> token = client.add_token(description="mine")
+    ///     >>> client.get_token(token.id).description
+    ///     'mine'
     #[pyo3(signature = (id, *, response_profile=None))]
     fn get_token(
         &self,
@@ -493,6 +558,25 @@ impl Client {
         )
     }
 
+    /// One page of tokens. `tokens()` walks over all of them.
+    ///
+    /// Args:
+    ///     page_size: 1 to 500.
+    ///     page_index: From 1.
+    ///     with_secrets: Whether the values are to be sent too; they stay on the server otherwise.
+    ///     response_profile: Which fields the answer is to carry.
+    ///     **filters: `id_equal`, `id_in`, `status_equal`, `status_in`, `created_at_…` and `updated_at_…`
+    ///         with `greater_than_or_equal` and `less_than_or_equal` (unix seconds or an aware
+    ///         `datetime`), `session_user_id_equal`, `order_by`; and, applied here because servers
+    ///         ignore them, `hash_type_equal` and `session_type_equal`.
+    ///
+    /// Raises:
+    ///     ConfigError: A page or a filter that the server would misread.
+    ///
+    /// Example:
+    ///     >>> page = client.list_tokens(page_size=10, order_by="-createdAt")
+    ///     >>> page.total_count >= len(page.tokens)
+    ///     True
     #[pyo3(signature = (*, page_size=500, page_index=1, with_secrets=false, response_profile=None, **filters))]
     fn list_tokens(
         &self,
@@ -515,6 +599,14 @@ impl Client {
         )
     }
 
+    /// All tokens that pass the filter, oldest first, asked for page by page.
+    ///
+    /// Every token that exists from the start of the walk to its end comes exactly once, whatever is
+    /// created or deleted meanwhile. Takes the filters of `list_tokens` but `order_by`.
+    ///
+    /// Example:
+    ///     >>> for token in client.tokens(session_type_equal="ADMIN"):
+    ///     ...     print(token.id)
     #[pyo3(signature = (*, with_secrets=false, response_profile=None, **filters))]
     fn tokens(
         &self,
@@ -576,6 +668,22 @@ impl Client {
         )
     }
 
+    /// Changes a token: only what is not `None` is sent, and `clear` sets fields to null.
+    ///
+    /// Args:
+    ///     id: The token's id.
+    ///     clear: Fields by the API's names, such as `"expiry"` (never again) or `"sessionUserId"`.
+    ///     others: As for `add_token`.
+    ///
+    /// Raises:
+    ///     ConfigError: Nothing is to change, or a value would be misread.
+    ///     NotUpdatable: The server does not let the field change.
+    ///
+    /// Example:
+    ///     >>> token = client.add_token(description="a", session_user_id="alice")
+    ///     >>> token = client.update_token(token.id, description="b", clear=["sessionUserId"])
+    ///     >>> token.description, token.session_user_id
+    ///     ('b', None)
     #[pyo3(signature = (id, *, description=None, hash_type=None, session_type=None, session_duration=None,
         session_privileges=None, session_user_id=None, expiry=None, clear=Vec::new(), response_profile=None),
         text_signature = "($self, id, *, description=None, hash_type=None, session_type=None, session_duration=None, \
@@ -695,6 +803,14 @@ impl Client {
         preview.and_then(|fields| fields).or_raise(py)
     }
 
+    /// Deletes a token, the only way to revoke it. Its sessions may end with it.
+    ///
+    /// Raises:
+    ///     TokenNotFound: The id is unknown here. Not when an answer was lost and the repeated request
+    ///         says so: then it was this call that deleted it.
+    ///
+    /// Example:
+    ///     >>> client.delete_token(client.add_token().id)
     fn delete_token(&self, py: Python<'_>, id: &str) -> PyResult<Py<PyAny>> {
         let id = id.to_owned();
         self.call(
@@ -704,6 +820,26 @@ impl Client {
         )
     }
 
+    /// Exchanges a token for a session. Needs the account and the token, no admin secret.
+    ///
+    /// Args:
+    ///     id: The token's id.
+    ///     token: Its value.
+    ///     hash_type: Its hash type.
+    ///     user_id: The session's user; one on the token wins.
+    ///     session_type: `"USER"` or `"ADMIN"`; one on the token wins.
+    ///     expiry: How long the session is to live: seconds or a `timedelta`; capped by the token.
+    ///     privileges: In addition to the token's; see `dropped_privileges` of the answer.
+    ///
+    /// Raises:
+    ///     InvalidTokenHash: Wrong value or hash type.
+    ///     TokenNotFound, TokenNotActive, TokenExpired: The token cannot be exchanged.
+    ///
+    /// Example:
+    ///     >>> token = client.add_token(session_privileges="sview:*")
+    ///     >>> session = client.start_session(token.id, token.token, expiry=600, privileges="edit:*")
+    ///     >>> session.dropped_privileges
+    ///     ['edit:*']
     #[pyo3(signature = (id, token, *, hash_type="SHA256", user_id=None, session_type=None, expiry=None, privileges=None))]
     #[expect(
         clippy::too_many_arguments,
@@ -741,6 +877,14 @@ impl Client {
         )
     }
 
+    /// A new anonymous session, for anybody who knows the account.
+    ///
+    /// Raises:
+    ///     ConfigError: The client has no partner id.
+    ///
+    /// Example:
+    ///     >>> client.start_widget_session().ks
+    ///     Secret('****')
     fn start_widget_session(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         self.call(
             py,
@@ -749,6 +893,14 @@ impl Client {
         )
     }
 
+    /// An ADMIN session by `session.start`, which sends the admin secret to the server.
+    ///
+    /// Raises:
+    ///     ApiError: `START_SESSION_ERROR`: partner id and secret do not belong together.
+    ///
+    /// Example:
+    ///     >>> client.start_admin_session().session_type_name
+    ///     'ADMIN'
     fn start_admin_session(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         self.call(
             py,
@@ -757,6 +909,14 @@ impl Client {
         )
     }
 
+    /// An ADMIN session signed here with the admin secret; nothing is sent.
+    ///
+    /// Raises:
+    ///     ConfigError: The client has no partner id or no admin secret.
+    ///
+    /// Example:
+    ///     >>> client.sign_admin_session().session_type_name
+    ///     'ADMIN'
     #[pyo3(signature = (*, version=2))]
     fn sign_admin_session(&self, py: Python<'_>, version: u8) -> PyResult<Session> {
         let version = match version {
@@ -770,6 +930,15 @@ impl Client {
         signed.and_then(|session| session).or_raise(py).map(Session)
     }
 
+    /// What the server reads from a session; without one, from the admin session itself.
+    ///
+    /// Raises:
+    ///     InvalidSession: The server does not accept it.
+    ///     PermissionDenied: The asking session is not an ADMIN one.
+    ///
+    /// Example:
+    ///     >>> client.session_info(client.start_widget_session().ks).session_type_name
+    ///     'USER'
     #[pyo3(signature = (ks=None))]
     fn session_info(&self, py: Python<'_>, ks: Option<SecretArg>) -> PyResult<Py<PyAny>> {
         let ks = ks.map(|ks| ks.0);
@@ -780,6 +949,16 @@ impl Client {
         )
     }
 
+    /// Ends a session.
+    ///
+    /// Ending one that was minted from a token ends **every** session of that token, on the reference
+    /// server also those minted later.
+    ///
+    /// Raises:
+    ///     InvalidSession: The server does not accept it.
+    ///
+    /// Example:
+    ///     >>> client.end_session(client.start_admin_session().ks)
     fn end_session(&self, py: Python<'_>, ks: SecretArg) -> PyResult<Py<PyAny>> {
         self.call(
             py,

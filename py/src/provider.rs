@@ -156,7 +156,12 @@ impl SessionProvider {
 
     /// Takes back a session that the API refused, and answers the one to try again with.
     #[pyo3(signature = (session, reason="EXPIRED"))]
-    fn reject(&self, py: Python<'_>, session: &Bound<'_, Session>, reason: &str) -> PyResult<Py<PyAny>> {
+    fn reject(
+        &self,
+        py: Python<'_>,
+        session: &Bound<'_, Session>,
+        reason: &str,
+    ) -> PyResult<Py<PyAny>> {
         let reason = match reason {
             "EXPIRED" => core::KsFailure::Expired,
             "LOGOUT" => core::KsFailure::LoggedOut,
@@ -187,7 +192,10 @@ impl SessionProvider {
     }
 
     fn __repr__(&self) -> String {
-        format!("SessionProvider({})", self.provider.client().service_url().unwrap_or_default())
+        format!(
+            "SessionProvider({})",
+            self.provider.client().service_url().unwrap_or_default()
+        )
     }
 
     #[expect(clippy::unused_self, reason = "Python calls it on an instance")]

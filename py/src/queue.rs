@@ -30,7 +30,9 @@ pub(crate) struct LoopQueue(Arc<core::Queue<Py<PyAny>, Convert>>);
 impl LoopQueue {
     #[new]
     fn new(py: Python<'_>) -> PyResult<Self> {
-        core::Queue::new(MANY).or_raise(py).map(|queue| Self(Arc::new(queue)))
+        core::Queue::new(MANY)
+            .or_raise(py)
+            .map(|queue| Self(Arc::new(queue)))
     }
 
     /// The descriptor that is readable while a result waits.
@@ -49,7 +51,9 @@ impl LoopQueue {
             let answer = match completion.result {
                 Some(Ok(convert)) => convert(py),
                 Some(Err(error)) => Err(to_pyerr(py, &error)),
-                None => Err(PyRuntimeError::new_err("the call failed inside of the library")),
+                None => Err(PyRuntimeError::new_err(
+                    "the call failed inside of the library",
+                )),
             };
             match answer {
                 Ok(value) => future.call_method1("set_result", (value,))?,
@@ -74,18 +78,25 @@ impl LoopQueue {
     {
         let py = queue.py();
         let running_loop = GET_RUNNING_LOOP
-            .get_or_try_init(py, || py.import("asyncio")?.getattr("get_running_loop").map(Bound::unbind))?
+            .get_or_try_init(py, || {
+                py.import("asyncio")?
+                    .getattr("get_running_loop")
+                    .map(Bound::unbind)
+            })?
             .bind(py)
             .call0()?;
         let future = running_loop.call_method0("create_future")?;
-        let submitted = queue.get().0.submit(client, future.clone().unbind(), |client| {
-            let call = call(client);
-            async move {
-                let value = call.await?;
-                let convert: Convert = Box::new(move |py| convert(py, value));
-                Ok(convert)
-            }
-        });
+        let submitted = queue
+            .get()
+            .0
+            .submit(client, future.clone().unbind(), |client| {
+                let call = call(client);
+                async move {
+                    let value = call.await?;
+                    let convert: Convert = Box::new(move |py| convert(py, value));
+                    Ok(convert)
+                }
+            });
         let operation = submitted.map_err(|refused| match refused {
             core::Refused::Failed(error) => to_pyerr(py, &error),
             _ => PyRuntimeError::new_err("too many calls are under way"),

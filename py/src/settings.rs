@@ -56,10 +56,7 @@ impl Settings {
 
     /// What a `config.json` says.
     #[staticmethod]
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "Python hands the path over"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "Python hands the path over")]
     fn from_config_file(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
         core::Settings::from_config_file(&path)
             .or_raise(py)

@@ -1,7 +1,8 @@
 """Prints C that calls every function of the header with what it must withstand.
 
-For every function: NULL in each pointer position, the others valid; text that is not UTF-8; huge text; the
-extremes of every integer. What may be NULL is taken from the header's own words. Usage: header, output.
+For every function: NULL in each pointer position, the others valid; text that is not UTF-8; huge
+text; the extremes of every integer. What may be NULL is taken from the header's own words.
+Usage: header, output.
 """
 
 import re
@@ -11,11 +12,29 @@ PROTOTYPE = re.compile(
     r"((?:^//.*\n)*)^(?:KAT_MUST_USE\s+)?((?!KAT_)\w[\w ]*[ *])(kat_\w+)\(([^)]*)\);", re.MULTILINE
 )
 # Handles that the program makes once; of every other type each call gets a new one.
-SHARED = "client queue completion error token token_list token_iter session session_info ks_info lint_list response_profile string"
-SHARED = {f"kat_{name}" for name in SHARED.split()}
+SHARED = {
+    "kat_client",
+    "kat_queue",
+    "kat_completion",
+    "kat_error",
+    "kat_token",
+    "kat_token_list",
+    "kat_token_iter",
+    "kat_session",
+    "kat_session_info",
+    "kat_ks_info",
+    "kat_lint_list",
+    "kat_response_profile",
+    "kat_string",
+}
 FRESH = {
-    f"kat_{name}"
-    for name in "config token_params list_params session_params ks_params privileges cancel".split()
+    "kat_config",
+    "kat_token_params",
+    "kat_list_params",
+    "kat_session_params",
+    "kat_ks_params",
+    "kat_privileges",
+    "kat_cancel",
 }
 INTEGERS = {
     "int32_t": ["INT32_MIN", "-1", "0", "INT32_MAX"],
@@ -73,7 +92,7 @@ class Function:
         return "NULL" if self.result.endswith("*") else NOTHING[self.result]
 
     def call(self, replaced):
-        """One call, with some parameters replaced; declarations before, what it made freed after."""
+        """A call, some parameters replaced: declarations, the call, what frees the results."""
         before, arguments, after = [], [], []
         for index, parameter in enumerate(self.parameters):
             place = f"a{index}"

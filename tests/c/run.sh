@@ -92,6 +92,8 @@ run() { # mode, program, command before it
         tail -40 "$OUT/$1-$2.log" >&2
         fail "$2 ($1)"
     fi
+    # A child of the program may have had the error.
+    ! grep '^==[0-9]*== ' "$OUT/$1-$2.log" >&2 || fail "$2 ($1)"
     # Whatever happens, no credential of the sandbox's account is printed.
     ! grep -q 0123456789abcdef0123456789abcdef "$OUT/$1-$2.log" || fail "$2 ($1) prints a secret"
     say "ok      $1: $2 ($((SECONDS - start)) s)"

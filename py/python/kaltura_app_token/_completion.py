@@ -214,12 +214,12 @@ def _zsh(commands: list[_Subcommand]) -> str:
 
 def _zsh_choice(function: str, words: list[tuple[str, str]]) -> list[str]:
     """A function that completes one word and hands the rest over to the word's own function."""
-    lines = [f"{function}() {{", "    local -a commands=("]
+    lines = [f"{function}() {{", "    local -a subcommands=("]
     lines += [f"        {_zsh_quote(f'{word}:{summary}')}" for word, summary in words]
     lines += [
         "    )",
         "    if (( CURRENT == 2 )); then",
-        "        _describe command commands",
+        "        _describe command subcommands",
         "        return",
         "    fi",
         "    shift words",

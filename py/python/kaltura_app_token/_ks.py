@@ -24,7 +24,7 @@ from kaltura_app_token._output import (
     to_json,
 )
 from kaltura_app_token._version import PROGRAM
-from kaltura_app_token.errors import ConfigError, KalturaError
+from kaltura_app_token.errors import ConfigError, InvalidSession, KalturaError, PermissionDenied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _FINDINGS = 6
 _ENCRYPTED = 2
+_FORBIDDEN = "SERVICE_FORBIDDEN"
 _DEFAULT_LIFE = 3600
 
 
@@ -83,10 +84,12 @@ def find_ks(text: str) -> str:
 def _add_inspect(parser: Parser) -> None:
     parser.epilog = (
         "Without the admin secret a KS of version 2 tells its account alone. The exit code is 6\n"
-        "when the account's secret did not sign it."
+        "when the account's secret did not sign it, 3 when the server refuses it."
     )
     add_ks(parser)
-    parser.add_argument("--online", action="store_true", help="ask the server too (session.get)")
+    parser.add_argument(
+        "--online", action="store_true", help="ask the server too (session.get), with the KS itself"
+    )
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
     _account.add_account(parser)
     _account.add_network(parser)
@@ -98,30 +101,71 @@ def _inspect(args: argparse.Namespace) -> int:
     info, verified, remark = _read(ks, found)
     fields = _fields(info) | {"version": info.version, "verified": verified}
     online: dict[str, Any] | None = None
-    refused = None
+    refusal = None
     if args.online:
-        settings = _account.resolve(found, "admin")
-        # Where both stand together, the session there is mostly the one that is asked about.
-        client = _account.connect(args, _account.without_session(settings))
-        try:
-            online = _fields(client.session_info(ks))
-        except KalturaError as error:
-            refused = error
+        online, refusal = _ask_server(args, found, ks, info)
+    warnings = _warnings((online or {}).get("privileges") or info.privileges)
     if args.format == "json":
         told = fields | ({"online": online} if args.online else {})
-        print(to_json(told | {"warnings": _warnings(online or fields)}))
+        print(to_json(told | {"warnings": warnings}))
     else:
         print(f"version: {info.version}")
         print(f"verified: {remark}")
         _print_fields(fields)
         if online is not None:
-            print("the server accepts it and says:")
+            print(f"accepted by the server: {'yes' if online['accepted'] else 'no'}")
             _print_fields(online, "  ")
-        for warning in _warnings(online or fields):
+        for warning in warnings:
             note(f"{PROGRAM}: warning: privilege {warning['privilege']}: {warning['message']}")
-    if refused is not None:
-        raise refused
+    if refusal is not None:
+        raise refusal
     return _FINDINGS if verified is False else 0
+
+
+def _ask_server(
+    args: argparse.Namespace, found: list[_account.Place], ks: str, info: _native.KsInfo
+) -> tuple[dict[str, Any], KalturaError | None]:
+    """Whether the server accepts the session and what it reads in it, or the refusal.
+
+    It is asked with the session itself: asked with another, it reads ended ones as well.
+    """
+    settings = _settings_for(found, info)
+    own = _native.Settings(partner_id=settings.partner_id, ks=ks, service_url=settings.service_url)
+    try:
+        return {"accepted": True} | _fields(_account.connect(args, own).session_info()), None
+    except PermissionDenied as error:
+        if error.code != _FORBIDDEN:
+            return {"accepted": False}, error
+    except InvalidSession as error:
+        return {"accepted": False}, error
+    # It is good, but no ADMIN session: only such a one may ask what the server reads.
+    try:
+        admin = _native.Settings.resolve([place.settings for place in found], "admin")
+    except ConfigError:
+        return {"accepted": True}, None
+    client = _account.connect(args, _account.without_session(admin))
+    try:
+        return {"accepted": True} | _fields(client.session_info(ks)), None
+    except KalturaError as error:
+        return {"accepted": True}, error
+
+
+def _settings_for(found: list[_account.Place], info: _native.KsInfo) -> _native.Settings:
+    """The account whose session this is; without one, the session itself says whose it is.
+
+    Raises:
+        ConfigError: The account is another one, whose server has no business with the session.
+    """
+    if _account.account_place(found) is None:
+        of_itself = _native.Settings(partner_id=info.partner_id)
+        found = [*found, _account.Place("the session", of_itself, [])]
+    settings = _account.resolve(found, "exchange")
+    if info.partner_id is not None and settings.partner_id != info.partner_id:
+        raise ConfigError(
+            f"the session is of partner {info.partner_id}, the account is {settings.partner_id}",
+            hint="name the session's account and server: --partner-id and --service-url",
+        )
+    return settings
 
 
 def _read(ks: str, found: list[_account.Place]) -> tuple[_native.KsInfo, bool | None, str]:
@@ -161,7 +205,7 @@ def _fields(info: _native.KsInfo | _native.SessionInfo) -> dict[str, Any]:
 
 def _print_fields(fields: dict[str, Any], indent: str = "") -> None:
     for name in ("partnerId", "sessionType", "userId", "expiry", "privileges", "appTokenId"):
-        value = fields[name]
+        value = fields.get(name)
         if value in (None, ""):
             continue
         if name == "sessionType":
@@ -179,10 +223,10 @@ def _token_of(privileges: str | None) -> str | None:
     return None
 
 
-def _warnings(fields: dict[str, Any]) -> list[dict[str, str]]:
+def _warnings(privileges: str | None) -> list[dict[str, str]]:
     return [
         {"rule": found.rule, "privilege": found.privilege, "message": found.message}
-        for found in lints(fields["privileges"])
+        for found in lints(privileges)
     ]
 
 
@@ -280,17 +324,7 @@ def _end(args: argparse.Namespace) -> int:
     found = _account.places(args)
     ks = given_ks(args)
     info, _, _ = _read(ks, found)
-    if _account.account_place(found) is None:
-        # Then the session itself says whose it is, and the server is the usual one.
-        of_itself = _native.Settings(partner_id=info.partner_id)
-        found.append(_account.Place("the session", of_itself, []))
-    settings = _account.resolve(found, "exchange")
-    if info.partner_id is not None and settings.partner_id != info.partner_id:
-        raise ConfigError(
-            f"the session is of partner {info.partner_id}, the account is {settings.partner_id}",
-            hint="name the session's account and server: --partner-id and --service-url",
-        )
-    client = _account.connect(args, settings)
+    client = _account.connect(args, _settings_for(found, info))
     if args.dry_run:
         print_request(client, "session.end", [("format", "1")], "table")
         return 0

@@ -420,6 +420,24 @@ async fn only_the_current_session_can_be_rejected() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_session_that_was_rejected_is_not_handed_out_to_those_who_still_wait_for_it() {
+    let (_, _, provider) = world();
+    let callers: Vec<_> = (0..5)
+        .map(|_| {
+            let provider = provider.clone();
+            tokio::spawn(async move {
+                let session = provider.get(&SessionKey::new()).await.unwrap();
+                let new = provider.reject(&session, KsFailure::Expired).await;
+                assert_ne!(new.unwrap(), session);
+            })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn replacements_that_are_refused_as_well_are_minted_ever_more_rarely() {
     for (reason, at_most) in [(KsFailure::Expired, 20), (KsFailure::LoggedOut, 13)] {
         let (stub, _, provider) = world();
@@ -537,6 +555,35 @@ async fn expiry_is_judged_by_the_servers_clock() {
         provider.get_with(&key, seconds(590)).await.unwrap();
         assert_eq!(arrived(&sandbox, "appToken.startSession"), 1);
     }
+}
+
+/// The `Date` has whole seconds: the server may be almost one ahead of it.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_may_have_expired_is_not_handed_out() {
+    let clock = VirtualClock::new(0);
+    let stub = Stub::new(move |_| format!(r#"{{"ks":"ks","expiry":{}}}"#, EPOCH + 10));
+    stub.set_date("Fri, 15 Jan 2027 08:00:00 GMT");
+    let client = stub.client(&clock);
+    let provider = SessionProvider::new(client.clone(), source());
+    let key = SessionKey::new();
+    provider.get(&key).await.unwrap();
+    assert_eq!(client.clock_difference_seconds(), Some(0));
+    stub.close();
+    pass(Duration::from_millis(8900)).await;
+    provider.get(&key).await.unwrap();
+    pass(Duration::from_millis(200)).await;
+    let waits = tokio::time::timeout(Duration::from_millis(100), provider.get(&key));
+    assert!(waits.await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_of_the_client_is_not_one_of_the_provider() {
+    let (stub, clock, _) = world();
+    let cancel = Cancel::new();
+    let client = stub.client(&clock).with_cancel(&cancel);
+    let provider = SessionProvider::new(client, source());
+    cancel.trigger();
+    provider.get(&SessionKey::new()).await.unwrap();
 }
 
 #[tokio::test]
@@ -788,6 +835,45 @@ impl SessionCache for SharedStore {
             is_it && rows.remove(key).is_some()
         })
     }
+}
+
+/// A cache that takes its time with what it has read: ten seconds for the second reader.
+#[derive(Debug, Default)]
+struct SlowCache {
+    memory: MemoryCache,
+    readers: AtomicUsize,
+}
+
+impl SessionCache for SlowCache {
+    fn get<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Option<Arc<CachedSession>>> {
+        Box::pin(async {
+            let found = self.memory.get(key).await;
+            if self.readers.fetch_add(1, Ordering::SeqCst) == 1 {
+                tokio::time::sleep(seconds(10)).await;
+            }
+            found
+        })
+    }
+
+    fn put<'a>(&'a self, key: &'a SessionKey, session: Arc<CachedSession>) -> BoxFuture<'a, ()> {
+        self.memory.put(key, session)
+    }
+
+    fn remove<'a>(&'a self, key: &'a SessionKey, ks: &'a Secret) -> BoxFuture<'a, bool> {
+        self.memory.remove(key, ks)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_minted_while_a_caller_was_looking_is_not_minted_again() {
+    let (stub, clock, _) = world();
+    let provider = SessionProvider::builder(source())
+        .cache(Arc::new(SlowCache::default()))
+        .build(stub.client(&clock));
+    let key = SessionKey::new();
+    let (first, second) = tokio::join!(provider.get(&key), provider.get(&key));
+    assert_eq!(first.unwrap(), second.unwrap());
+    assert_eq!(stub.exchanges(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use kaltura_app_token::{BoxFuture, Client, Transport, TransportAnswer, TransportError};
@@ -20,6 +20,8 @@ pub(crate) struct Stub {
     exchanges: AtomicUsize,
     closed: AtomicBool,
     opened: Notify,
+    /// What the server says the time is.
+    date: Mutex<Option<String>>,
 }
 
 impl fmt::Debug for Stub {
@@ -35,6 +37,7 @@ impl Stub {
             exchanges: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             opened: Notify::new(),
+            date: Mutex::default(),
         })
     }
 
@@ -48,6 +51,11 @@ impl Stub {
             .transport(Arc::clone(self) as Arc<dyn Transport>)
             .build()
             .unwrap()
+    }
+
+    /// Puts this into every answer as its `Date`.
+    pub(crate) fn set_date(&self, date: &str) {
+        *self.date.lock().unwrap() = Some(date.to_owned());
     }
 
     /// How many exchanges have arrived.
@@ -83,7 +91,9 @@ impl Transport for Stub {
                 self.opened.notified().await;
             }
             let params = form_urlencoded::parse(&body).into_owned().collect();
-            Ok(json((self.answer)(&params)))
+            let mut answer = json((self.answer)(&params));
+            answer.date.clone_from(&self.date.lock().unwrap());
+            Ok(answer)
         })
     }
 }

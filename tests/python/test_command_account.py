@@ -1,0 +1,295 @@
+"""`kaltura-app-token`: where account and secrets come from, and how `config` tells of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from conftest import NEW, Shell, account_of, write_config
+from kaltura_app_token import Settings, _account, _config
+from kaltura_app_token.sandbox import Sandbox
+
+
+def write_profiles(shell: Shell, **profiles: object) -> Path:
+    """A file of profiles, readable by its owner only, that the shell's commands read."""
+    shell.environment["XDG_CONFIG_HOME"] = str(shell.directory / "home")
+    path = shell.directory / "home" / "kaltura-app-token" / "config.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"profiles": profiles}), encoding="utf-8")
+    path.chmod(0o600)
+    return path
+
+
+def profile_of(sandbox: Sandbox, **more: object) -> dict[str, object]:
+    return {
+        "partner_id": sandbox.partner_id,
+        "admin_secret": sandbox.admin_secret,
+        "service_url": sandbox.service_url,
+    } | more
+
+
+class TestProfiles:
+    def test_one_is_named_by_option_or_environment(self, bare: Shell, sandbox: Sandbox) -> None:
+        write_profiles(bare, mine=profile_of(sandbox), other={"partner_id": 7})
+        assert bare.new("list", "--profile", "mine").code == 0
+        assert bare.new("list", KALTURA_PROFILE="mine").code == 0
+        assert bare.new("list", "--profile", "mine", KALTURA_PROFILE="other").code == 0
+        assert bare.new("list").code == 2
+
+    def test_the_secret_can_stand_in_a_file_beside_it(self, bare: Shell, sandbox: Sandbox) -> None:
+        profile = profile_of(sandbox, admin_secret_file="mine.secret")
+        del profile["admin_secret"]
+        path = write_profiles(bare, mine=profile)
+        secret = path.with_name("mine.secret")
+        secret.write_text(sandbox.admin_secret + "\n", encoding="utf-8")
+        secret.chmod(0o600)
+        assert bare.new("list", "--profile", "mine").err == ""
+        home = bare.directory / "mine.secret"
+        secret.rename(home)
+        write_profiles(bare, mine=profile | {"admin_secret_file": "~/mine.secret"})
+        assert bare.new("list", "--profile", "mine", HOME=str(bare.directory)).err == ""
+
+    def test_the_environment_comes_first_and_config_json_last(
+        self, shell: Shell, sandbox: Sandbox
+    ) -> None:
+        with Sandbox() as of_profile, Sandbox() as of_file:
+            write_profiles(shell, mine=profile_of(of_profile))
+            write_config(shell.directory, of_file)
+            ended = shell.new("create", "--profile", "mine")
+            assert len(list(sandbox.client().tokens())) == 1
+            assert "warning: the environment names an account and comes before" in ended.err
+            bare = Shell(shell.directory, dict(shell.environment))
+            for name in account_of(sandbox):
+                del bare.environment[name]
+            assert bare.new("create", "--profile", "mine").code == 0
+            assert len(list(of_profile.client().tokens())) == 1
+            assert bare.new("create").code == 0
+            assert len(list(of_file.client().tokens())) == 1
+
+    def test_a_token_can_be_part_of_it(self, bare: Shell, sandbox: Sandbox) -> None:
+        token = sandbox.client().add_token()
+        assert token.token is not None
+        write_profiles(
+            bare,
+            mine={
+                "partner_id": sandbox.partner_id,
+                "service_url": sandbox.service_url,
+                "app_token_id": token.id,
+                "app_token": token.token.reveal(),
+            },
+        )
+        ended = bare.new("session", "--profile", "mine")
+        assert (ended.code, ended.err) == (0, "")
+        assert sandbox.client().session_info(ended.out.strip())
+
+    def test_all_of_its_settings_are_used(self, bare: Shell, sandbox: Sandbox) -> None:
+        more = {"user_id": "jane", "session_expiry": 600, "admin_privileges": "list:*"}
+        write_profiles(bare, mine=profile_of(sandbox, **more))
+        told = bare.new("config", "show", "--profile", "mine", "--format", "json").json
+        values = {name: row["value"] for name, row in told.items() if row["value"] is not None}
+        assert values == {
+            "partnerId": sandbox.partner_id,
+            "adminSecret": "****",
+            "serviceUrl": sandbox.service_url,
+            "userId": "jane",
+            "sessionExpiry": 600,
+            "adminPrivileges": "list:*",
+        }
+
+    @pytest.mark.parametrize("kept", ["profiles", "file"])
+    def test_what_others_can_read_is_warned_of(
+        self, bare: Shell, sandbox: Sandbox, kept: str
+    ) -> None:
+        profile = profile_of(sandbox)
+        if kept == "file":
+            del profile["admin_secret"]
+            profile["admin_secret_file"] = "mine.secret"
+        path = write_profiles(bare, mine=profile)
+        if kept == "file":
+            path.chmod(0o644)
+            path = path.with_name("mine.secret")
+            path.write_text(sandbox.admin_secret, encoding="utf-8")
+        path.chmod(0o644)
+        for words in (["list"], ["config", "show"]):
+            ended = bare.new(*words, "--profile", "mine")
+            assert (ended.code, ended.err.count("warning")) == (0, 1)
+            assert f"warning: {path} holds a secret and can be read by other users" in ended.err
+
+    @pytest.mark.parametrize(
+        ("text", "complaint"),
+        [
+            (None, "there is no file of profiles"),
+            ("{", "is not JSON"),
+            ("[]", 'has no "profiles" object'),
+            ('{"profiles": {"b": {}, "a": {}}}', "its profiles are: a, b"),
+            ('{"profiles": {"mine": 5}}', "is not an object"),
+            ('{"profiles": {"mine": {"secret": "canary"}}}', "unknown setting secret"),
+            ('{"profiles": {"mine": {"partner_id": "canary"}}}', "partner_id is not a number"),
+            ('{"profiles": {"mine": {"partner_id": true}}}', "partner_id is not a number"),
+            ('{"profiles": {"mine": {"partner_id": 0}}}', "partner_id is out of range"),
+            ('{"profiles": {"mine": {"admin_secret": 5}}}', "admin_secret is not a text"),
+            ('{"profiles": {"mine": {"admin_secret": ""}}}', "admin_secret is empty"),
+            (
+                '{"profiles": {"mine": {"ks": "canary", "ks_file": "x"}}}',
+                "ks and ks_file are both given",
+            ),
+            ('{"profiles": {"mine": {"ks_file": "no-such"}}}', "no-such cannot be read"),
+            ('{"profiles": {"mine": {"ks_file": 5}}}', "ks_file is not a path"),
+        ],
+    )
+    def test_one_that_cannot_be_used_is_refused_and_not_quoted(
+        self, bare: Shell, text: str | None, complaint: str
+    ) -> None:
+        path = write_profiles(bare)
+        if text is None:
+            path.unlink()
+        else:
+            path.write_text(text, encoding="utf-8")
+        ended = bare.new("list", "--profile", "mine")
+        assert (ended.code, ended.out) == (2, "")
+        assert complaint in ended.err
+        assert "canary" not in ended.err
+
+
+class TestConfig:
+    def test_path_names_the_file(self, bare: Shell) -> None:
+        path = bare.directory / "kaltura-app-token" / "config.json"
+        ended = bare.new("config", "path", XDG_CONFIG_HOME=str(bare.directory))
+        assert ended.out == f"{path}\n"
+        for relative in ("", "relative"):
+            ended = bare.new("config", "path", HOME="/home/jane", XDG_CONFIG_HOME=relative)
+            assert ended.out == "/home/jane/.config/kaltura-app-token/config.json\n"
+
+    def test_show_names_the_place_of_each_value(self, shell: Shell, sandbox: Sandbox) -> None:
+        write_profiles(shell, mine=profile_of(sandbox, user_id="jane"))
+        write_config(shell.directory, sandbox, DEFAULT_ADMIN_PRIVILEGES="list:*")
+        ended = shell.new("config", "show", KALTURA_PROFILE="mine", KALTURA_APP_TOKEN="value")
+        assert ended.code == 0, ended
+        rows = {line.split()[0]: line.split(maxsplit=2)[1:] for line in ended.lines[1:]}
+        assert rows == {
+            "partnerId": [str(sandbox.partner_id), "the environment"],
+            "adminSecret": ["****", "the environment"],
+            "ks": [],
+            "serviceUrl": [sandbox.service_url, "the environment"],
+            "userId": ["jane", "profile mine"],
+            "sessionExpiry": [],
+            "adminPrivileges": ["list:*", "config.json"],
+            "appTokenId": [],
+            "appToken": ["****", "the environment"],
+        }
+        assert "note: the account in profile mine is not used" in ended.err
+        assert "note: the account in config.json is not used" in ended.err
+
+    def test_options_are_a_place_too(self, shell: Shell) -> None:
+        words = ["config", "show", "--partner-id", "7", "--format", "json"]
+        told = shell.new(*words).json
+        assert told["partnerId"] == {"value": 7, "source": "the options"}
+        assert told["serviceUrl"]["source"] == "the default"
+        assert told["adminSecret"] == {"value": None, "source": None}
+
+    def test_the_formats_have_the_same_rows(self, shell: Shell) -> None:
+        names = list(shell.new("config", "show", "--format", "json").json)
+        lines = shell.new("config", "show", "--format", "jsonl").lines
+        assert [json.loads(line)["setting"] for line in lines] == names
+        lines = shell.new("config", "show", "--format", "csv").lines
+        assert [line.split(",")[0] for line in lines] == ["setting", *names]
+
+    def test_nothing_needs_to_be_there(self, bare: Shell) -> None:
+        ended = bare.new("config", "show", "--format", "json")
+        assert (ended.code, ended.err) == (0, "")
+        assert {row["value"] for row in ended.json.values()} == {None}
+
+    @pytest.mark.parametrize("url", ["https://jane:canary@example.com", "https://x/?ks=canary"])
+    def test_a_password_in_a_url_is_masked(self, shell: Shell, url: str) -> None:
+        ended = shell.new("config", "show", KALTURA_SERVICE_URL=url)
+        assert "canary" not in ended.out + ended.err
+
+    def test_it_joins_places_as_the_client_does(self) -> None:
+        settings = [
+            Settings(user_id="a", app_token="x"),
+            Settings(partner_id=2, admin_secret="b", admin_session_duration=60),
+            Settings(partner_id=3, service_url="eu", user_id="c", app_token_id="i"),
+        ]
+        places = [_account.Place(str(at), one, []) for at, one in enumerate(settings)]
+        told = _config.effective(places)
+        resolved = Settings.resolve(settings, "admin")
+        for attributes in (_config._ACCOUNT, _config._OTHERS, _config._TOKEN):
+            for name, attribute in attributes.items():
+                value = getattr(resolved, attribute)
+                if name == "serviceUrl":
+                    assert (value, told[name][1]) == (None, "the default")
+                else:
+                    assert (told[name][0] is None) == (value is None), name
+                    assert told[name][0] in (value, "****"), name
+
+
+class TestSecretsAsOptions:
+    def test_a_value_is_taken_with_a_warning(self, bare: Shell, sandbox: Sandbox) -> None:
+        account = ["--partner-id", str(sandbox.partner_id), "--service-url", sandbox.service_url]
+        secret = sandbox.admin_secret
+        for words in (["--admin-secret", secret], [f"--admin-secret={secret}"]):
+            ended = bare.new("create", "--quiet", *account, *words)
+            assert ended.code == 0, ended
+            assert ended.err == (
+                "kaltura-app-token: warning: --admin-secret: a command line can be read by every "
+                "user of this machine: use --admin-secret-file (- is standard input) or "
+                "KALTURA_ADMIN_SECRET\n"
+            )
+        ks = sandbox.client().sign_admin_session().ks.reveal()
+        ended = bare.new("list", "--quiet", *account, "--ks", ks)
+        assert (ended.code, len(ended.lines)) == (0, 2)
+        assert "warning: --ks: " in ended.err
+        token = sandbox.client().add_token()
+        assert token.token is not None
+        ended = bare.new("session", token.id, *account, "--app-token", token.token.reveal())
+        assert ended.code == 0
+        assert "warning: --app-token: " in ended.err
+
+    @pytest.mark.parametrize(
+        ("words", "complaint"),
+        [
+            (["--admin-secret", "canary", "--admin-secret-file", "x"], "are both given"),
+            (["--admin-secret", ""], "--admin-secret: the value is empty"),
+            (["--ks", " "], "--ks: the value is empty"),
+            (["--admin-secret-file", "-", "--ks-file", "-"], "can hold only one secret"),
+        ],
+    )
+    def test_what_cannot_be_is_refused(
+        self, shell: Shell, words: list[str], complaint: str
+    ) -> None:
+        ended = shell.new("list", *words)
+        assert (ended.code, ended.out) == (2, "")
+        assert complaint in ended.err
+        assert "canary" not in ended.err
+
+
+class TestPrompts:
+    def test_the_admin_secret_is_asked_for_on_a_terminal(
+        self, shell: Shell, sandbox: Sandbox
+    ) -> None:
+        secret = shell.environment.pop("KALTURA_ADMIN_SECRET")
+        question = f"Admin secret of partner {sandbox.partner_id}: "
+        ended = shell.on_a_terminal(NEW, "create", "--quiet", answers=[(question, secret)])
+        assert ended.code == 0, ended
+        assert secret not in ended.out
+        assert [token.id for token in sandbox.client().tokens()] == [ended.lines[-1]]
+
+    def test_it_is_missed_in_a_pipe(self, shell: Shell) -> None:
+        del shell.environment["KALTURA_ADMIN_SECRET"]
+        ended = shell.new("list")
+        assert (ended.code, "the admin secret is missing" in ended.err) == (2, True)
+
+    def test_what_is_elsewhere_is_not_asked_for(self, shell: Shell) -> None:
+        ended = shell.on_a_terminal(NEW, "list", "--partner-id", "7")
+        assert ended.code == 2
+        assert "Admin secret of" not in ended.out
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions as POSIX has them")
+def test_a_config_json_that_others_can_read_is_warned_of(bare: Shell, sandbox: Sandbox) -> None:
+    path = write_config(bare.directory, sandbox)
+    path.chmod(0o644)
+    ended = bare.new("list")
+    assert (ended.code, ended.err.count("chmod 600")) == (0, 1)
