@@ -824,16 +824,18 @@ kat_status kat_list_params_set_status_equal(kat_list_params *params, int64_t sta
 kat_status kat_list_params_add_status_in(kat_list_params *params, int64_t status);
 
 // Only tokens created then or later. KAT_ABSENT: unset.
-kat_status kat_list_params_set_created_at_greater_than_or_equal_unix(kat_list_params *params, int64_t unix);
+kat_status kat_list_params_set_created_at_greater_than_or_equal_unix(kat_list_params *params,
+                                                                     int64_t instant);
 
 // Only tokens created then or earlier. KAT_ABSENT: unset.
-kat_status kat_list_params_set_created_at_less_than_or_equal_unix(kat_list_params *params, int64_t unix);
+kat_status kat_list_params_set_created_at_less_than_or_equal_unix(kat_list_params *params, int64_t instant);
 
 // Only tokens changed then or later. KAT_ABSENT: unset.
-kat_status kat_list_params_set_updated_at_greater_than_or_equal_unix(kat_list_params *params, int64_t unix);
+kat_status kat_list_params_set_updated_at_greater_than_or_equal_unix(kat_list_params *params,
+                                                                     int64_t instant);
 
 // Only tokens changed then or earlier. KAT_ABSENT: unset.
-kat_status kat_list_params_set_updated_at_less_than_or_equal_unix(kat_list_params *params, int64_t unix);
+kat_status kat_list_params_set_updated_at_less_than_or_equal_unix(kat_list_params *params, int64_t instant);
 
 // Only tokens of this user; case does not matter. NULL: unset.
 kat_status kat_list_params_set_session_user_id_equal(kat_list_params *params, const char *user_id);
@@ -1076,7 +1078,6 @@ kat_status kat_completion_take_session_info(kat_completion *completion,
 
 // Why the call failed. KAT_STATUS_WRONG_TAKE, without an error object, when it did not, or when this was taken
 // already.
-KAT_MUST_USE
 kat_status kat_completion_take_error(kat_completion *completion,
                                      kat_error **out);
 

@@ -34,7 +34,7 @@ static kat_status collect(const kat_queue *queue, unsigned *completed, kat_error
         kat_session *session = NULL;
         status = kat_completion_status(completion);
         if (status != KAT_STATUS_OK)
-            (void)kat_completion_take_error(completion, error);
+            kat_completion_take_error(completion, error);
         else
             status = kat_completion_take_session(completion, &session, error);
         /* kat_completion_tag(completion) says which exchange it was; the session would be used here. */

@@ -597,12 +597,12 @@ pub unsafe extern "C" fn kat_list_params_add_status_in(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kat_list_params_set_created_at_greater_than_or_equal_unix(
     params: *mut kat_list_params,
-    unix: i64,
+    instant: i64,
 ) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(params, |params, _| {
-            params.options.filter.created_at_greater_than_or_equal = number(unix);
+            params.options.filter.created_at_greater_than_or_equal = number(instant);
             Ok(())
         })
     }
@@ -612,12 +612,12 @@ pub unsafe extern "C" fn kat_list_params_set_created_at_greater_than_or_equal_un
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kat_list_params_set_created_at_less_than_or_equal_unix(
     params: *mut kat_list_params,
-    unix: i64,
+    instant: i64,
 ) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(params, |params, _| {
-            params.options.filter.created_at_less_than_or_equal = number(unix);
+            params.options.filter.created_at_less_than_or_equal = number(instant);
             Ok(())
         })
     }
@@ -627,12 +627,12 @@ pub unsafe extern "C" fn kat_list_params_set_created_at_less_than_or_equal_unix(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kat_list_params_set_updated_at_greater_than_or_equal_unix(
     params: *mut kat_list_params,
-    unix: i64,
+    instant: i64,
 ) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(params, |params, _| {
-            params.options.filter.updated_at_greater_than_or_equal = number(unix);
+            params.options.filter.updated_at_greater_than_or_equal = number(instant);
             Ok(())
         })
     }
@@ -642,12 +642,12 @@ pub unsafe extern "C" fn kat_list_params_set_updated_at_greater_than_or_equal_un
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kat_list_params_set_updated_at_less_than_or_equal_unix(
     params: *mut kat_list_params,
-    unix: i64,
+    instant: i64,
 ) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
         set(params, |params, _| {
-            params.options.filter.updated_at_less_than_or_equal = number(unix);
+            params.options.filter.updated_at_less_than_or_equal = number(instant);
             Ok(())
         })
     }

@@ -348,7 +348,6 @@ pub unsafe extern "C" fn kat_completion_take_session_info(
 /// Why the call failed. KAT_STATUS_WRONG_TAKE, without an error object, when it did not, or when this was taken
 /// already.
 #[unsafe(no_mangle)]
-#[must_use]
 pub unsafe extern "C" fn kat_completion_take_error(
     completion: *mut kat_completion,
     out: *mut *mut kat_error,

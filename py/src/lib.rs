@@ -3,6 +3,11 @@
 //! Holds no logic of its own and never sees HTTP, JSON or a URL's parts. What Python sees of it is
 //! described in `kaltura_app_token/_native.pyi`. Importing it starts no thread and opens no file.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "docstrings are written for Python's help()"
+)]
+
 mod client;
 mod convert;
 mod errors;

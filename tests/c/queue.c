@@ -183,8 +183,8 @@ static void cancelled_calls_complete_too(const kat_client *client, const char *i
     kat_queue *queue = new_queue(CALLS + 1);
     uint64_t operations[CALLS], creation = 0;
     bool completed[CALLS] = {false};
-    sandbox_fault("[{\"action\":\"appToken.get\",\"fault\":\"latency\",\"ms\":400,\"times\":60},"
-                  "{\"action\":\"appToken.add\",\"fault\":\"latency\",\"ms\":4000}]");
+    sandbox_fault("[{\"action\":\"appToken.get\",\"fault\":\"latency\",\"ms\":2000,\"times\":60},"
+                  "{\"action\":\"appToken.add\",\"fault\":\"latency\",\"ms\":19000}]");
     double start = seconds_now();
     for (int i = 0; i < CALLS; i++)
         CHECK_OK(kat_client_get_token_submit(client, id, NULL, queue, 42, &operations[i], &error));
@@ -197,7 +197,10 @@ static void cancelled_calls_complete_too(const kat_client *client, const char *i
         kat_completion *done = next(queue);
         uint64_t operation = kat_completion_operation(done);
         if (operation == creation) {
-            CHECK(kat_completion_status(done) == KAT_STATUS_OUTCOME_UNKNOWN && kat_completion_tag(done) == 43);
+            /* On a busy machine it may not have been sent yet. */
+            kat_status status = kat_completion_status(done);
+            CHECK(status == KAT_STATUS_OUTCOME_UNKNOWN || status == KAT_STATUS_CANCELLED);
+            CHECK(kat_completion_tag(done) == 43);
         } else {
             int at = (int)(operation - operations[0]);
             CHECK(at >= 0 && at < CALLS && !completed[at] && kat_completion_tag(done) == 42);
@@ -206,7 +209,7 @@ static void cancelled_calls_complete_too(const kat_client *client, const char *i
         }
         kat_completion_free(done);
     }
-    CHECK(seconds_now() - start < 3.5);
+    CHECK(seconds_now() - start < 15);
     CHECK_OK(kat_queue_cancel(queue, operations[1], &error));
     CHECK_STATUS(KAT_STATUS_INVALID_ARG, kat_queue_cancel(queue, creation + 1, &error));
     CHECK_STATUS(KAT_STATUS_INVALID_ARG, kat_queue_cancel(queue, 0, &error));
@@ -255,7 +258,7 @@ static void freeing_gives_up_what_is_in_flight(const char *id) {
         kat_queue *queue = new_queue(50);
         CHECK_OK(kat_client_start_widget_session_submit(client, queue, 0, NULL, &error));
         wait_readable(queue); /* one completion that nobody collects */
-        sandbox_fault("{\"action\":\"appToken.get\",\"fault\":\"latency\",\"ms\":9000,\"times\":20}");
+        sandbox_fault("{\"action\":\"appToken.get\",\"fault\":\"latency\",\"ms\":19000,\"times\":20}");
         for (int i = 0; i < 20; i++)
             CHECK_OK(kat_client_get_token_submit(client, id, NULL, queue, 1, NULL, &error));
         usleep(50000);
@@ -265,7 +268,7 @@ static void freeing_gives_up_what_is_in_flight(const char *id) {
         kat_queue_free(queue);
         if (!client_first)
             kat_client_free(client);
-        CHECK(seconds_now() - start < 2);
+        CHECK(seconds_now() - start < 15);
         sandbox_control("DELETE", "faults", "", NULL, 0);
     }
     CHECK(open_descriptors() == before);

@@ -131,17 +131,17 @@ if need valgrind "everything under valgrind"; then
     must_fail valgrind "$check"
 fi
 
-for program in queue threads; do
-    compile tsan "$program" "-fsanitize=thread"
-    run tsan "$program"
-done
+# Of races only those of the program itself: the library is not instrumented (that would need a nightly compiler and
+# a standard library of its own), and without that every message between its threads would look like one.
+compile tsan threads "-fsanitize=thread"
+TSAN_OPTIONS="ignore_noninstrumented_modules=1 halt_on_error=1" run tsan threads
 
 # --- headers and the programs that open them ------------------------------------------------------------
-for standard in c99 c11 c17; do
+for standard in c99 gnu99 c11 gnu17; do
     # shellcheck disable=SC2086
     $CC -std=$standard $warnings -fsyntax-only -x c "$prefix/include/kaltura_app_token.h"
 done
-for standard in c++11 c++17 c++20; do
+for standard in c++11 gnu++17 c++20; do
     # shellcheck disable=SC2086
     $CXX -std=$standard $warnings -fsyntax-only -x c++ "$prefix/include/kaltura_app_token.h"
 done

@@ -186,8 +186,9 @@ def test_the_right_hash_type_is_found(shell: Shell, sandbox: Sandbox, right: str
         ({"sessionType": None}, "token", "can choose ADMIN", "--session-type USER"),
         ({"sessionDuration": 0}, "token", "have expired when they start", "--clear sessionDur"),
         ({"expiry": 0}, "token", "never on some servers", "--clear expiry"),
+        ({"status": 1}, "token", "it is disabled for good", "create a new one"),
         ({"status": 1}, "token value", "APP_TOKEN_NOT_ACTIVE", "create a new one"),
-        ({"expiry": 1500000000}, "token value", "APP_TOKEN_EXPIRED", "create a new one"),
+        ({"expiry": 1500000000}, "token", "it expired ", "--expiry +30d, or --clear expiry"),
         ({"sessionPrivileges": "list:*,enableentitlement:1"}, "privileges", "only works bare", ""),
     ],
 )

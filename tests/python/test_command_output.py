@@ -1,4 +1,4 @@
-"""`kaltura-app-token`: requests that are shown in place of being sent, and progress on terminals."""
+"""`kaltura-app-token`: requests that are shown in place of being sent; progress on terminals."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from kaltura_app_token._output import note
 from kaltura_app_token.errors import ConfigError
@@ -17,6 +17,8 @@ from kaltura_app_token.errors import ConfigError
 # The largest integers that the API's fields and the native half take.
 _MAX_INT32 = 2**31 - 1
 _MAX_INT64 = 2**63 - 1
+
+_LONGEST_SHOWN = 16
 
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -38,6 +40,13 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         self.program = program
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        # A longer value may be a secret in a place that is not its own.
+        if len(str(value)) > _LONGEST_SHOWN and value not in (action.choices or (value,)):
+            choices = ", ".join(map(str, action.choices or ()))
+            raise argparse.ArgumentError(action, f"not one of {choices}")
+        super()._check_value(action, value)
 
     def error(self, message: str) -> NoReturn:
         hint = f"see {self.prog} --help"

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 _FINDINGS = 6
 _CLOCK_TOLERANCE = 60
+_ACTIVE = 2
 _STATUS_WIDTH = 7
 _NARROWEST = 20
 _COLOURS = {"ok": "32", "problem": "31", "skipped": "33"}
@@ -317,9 +318,18 @@ class _Doctor:
         facts = [f"{token_id} is there", f"hash type {token.hash_type or 'SHA1'}"]
         if token.session_type_name is not None:
             facts.append(f"type {token.session_type_name}")
-        if token.expiry:
+        expired = token.expiry is not None and 0 < token.expiry <= time.time()
+        if token.expiry and not expired:
             facts.append(_expires(token.expiry))
         self._ok("token", ", ".join(facts))
+        if expired:
+            self._problem(
+                "token",
+                f"it {_expires(token.expiry or 0)}",
+                f"kaltura-app-token update {token_id} --expiry +30d, or --clear expiry for never",
+            )
+        if token.status not in (_ACTIVE, None):
+            self._problem("token", "it is disabled for good", "create a new one")
         if token.session_type is None:
             self._problem(
                 "token",

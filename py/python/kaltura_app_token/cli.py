@@ -35,6 +35,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 }
 """Each one's summary, module, and the `Command` there (`COMMAND` where it is the only one)."""
 
+_LONGEST_SHOWN = 16
+
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
@@ -101,7 +103,9 @@ def _unknown(group: str, word: str) -> int:
             "the flags of the old script are those of kaltura_app_token_manager.py"
         )
     else:
-        problem = f"unknown command: {group}{word}"
+        # A longer word may be a secret in a place that is not its own.
+        shown = word if len(word) <= _LONGEST_SHOWN else "..."
+        problem = f"unknown command: {group}{shown}"
         hint = f"the commands are {names}"
     fail(f"{PROGRAM}: error: {problem}", hint)
     return 2

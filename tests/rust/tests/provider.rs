@@ -421,7 +421,8 @@ async fn only_the_current_session_can_be_rejected() {
 
 #[tokio::test(start_paused = true)]
 async fn a_session_that_was_rejected_is_not_handed_out_to_those_who_still_wait_for_it() {
-    let (_, _, provider) = world();
+    let (stub, _, provider) = world();
+    stub.close();
     let callers: Vec<_> = (0..5)
         .map(|_| {
             let provider = provider.clone();
@@ -432,6 +433,8 @@ async fn a_session_that_was_rejected_is_not_handed_out_to_those_who_still_wait_f
             })
         })
         .collect();
+    settle().await;
+    stub.open();
     for caller in callers {
         caller.await.unwrap();
     }
