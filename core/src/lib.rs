@@ -22,8 +22,8 @@
 //! Credentials are [`Secret`]s: they are not printed by `Debug`, not part of any error, and wiped when
 //! dropped. Failures are [`Error`]s with a kind, for exceptions of the API a code, and a hint.
 
-pub mod blocking;
 mod audit;
+pub mod blocking;
 mod client;
 mod config;
 mod error;
@@ -48,8 +48,8 @@ pub use exchange::token_hash;
 pub use ks::{Ks, KsFields, KsInfo, KsVersion};
 pub use model::{
     AppToken, HashType, ListOptions, NewToken, Pager, ProfileFields, ResponseProfile, Session,
-    SessionInfo, SessionKey, SessionRequest, SessionType, TokenField, TokenFilter, TokenOrder, TokenPage,
-    TokenStatus, TokenUpdate,
+    SessionInfo, SessionKey, SessionRequest, SessionType, TokenField, TokenFilter, TokenOrder,
+    TokenPage, TokenStatus, TokenUpdate,
 };
 pub use privileges::{PrivilegeLint, PrivilegeUse, Privileges};
 pub use provider::{

@@ -53,13 +53,21 @@ impl From<core::Error> for Failure {
 /// Only [`call`] and [`set`], which are unsafe, make one; what it lends lives no longer than the call.
 pub(crate) struct Caller(());
 
+#[expect(
+    clippy::unused_self,
+    reason = "having one is what makes it safe to read a pointer"
+)]
 impl Caller {
     /// A handle that must be there.
     pub(crate) fn handle<'a, T>(&'a self, handle: *const T, name: &str) -> Result<&'a T, Failure> {
         self.optional(handle).ok_or_else(|| Failure::null(name))
     }
 
-    /// A handle that only this call uses.
+    /// A handle that only this call uses, and reads once.
+    #[expect(
+        clippy::mut_from_ref,
+        reason = "what is borrowed is not the Caller but what C owns"
+    )]
     pub(crate) fn handle_mut<'a, T>(
         &'a self,
         handle: *mut T,
@@ -70,7 +78,7 @@ impl Caller {
     }
 
     /// A handle that may be NULL.
-    pub(crate) fn optional<'a, T>(&'a self, handle: *const T) -> Option<&'a T> {
+    pub(crate) fn optional<T>(&self, handle: *const T) -> Option<&T> {
         // SAFETY: the caller vouches that a handle that is not NULL is alive and nobody changes it.
         unsafe { handle.as_ref() }
     }
@@ -111,7 +119,7 @@ impl Caller {
     }
 
     /// A place for a result that may be NULL.
-    pub(crate) fn optional_out<'a, T>(&'a self, place: *mut T) -> Option<Out<'a, T>> {
+    pub(crate) fn optional_out<T>(&self, place: *mut T) -> Option<Out<'_, T>> {
         (!place.is_null()).then_some(Out {
             place,
             call: PhantomData,
@@ -325,8 +333,9 @@ pub(crate) fn strike(_: Place) {}
 #[cfg(feature = "panic-injection")]
 pub(crate) use injection::strike;
 
+/// Panics on demand.
 #[cfg(feature = "panic-injection")]
-mod injection {
+pub mod injection {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::Place;

@@ -41,19 +41,12 @@ impl kat_client {
         cancel: Option<&kat_cancel>,
         operation: Operation,
     ) -> Result<T, Failure> {
-        let never;
-        let cancel = match cancel {
-            Some(cancel) => &cancel.0,
-            None => {
-                never = core::Cancel::new();
-                &never
-            }
-        };
-        let answer = self
+        let cancel = cancel.map_or_else(core::Cancel::new, |cancel| cancel.0.clone());
+        let mut answer = self
             .client
-            .run(cancel, None, async |client| operation.run(client).await)?;
+            .run(&cancel, None, async |client| operation.run(client).await)?;
         // Every operation has one kind of answer; another one is a defect.
-        T::take(answer).map_err(|_| Failure::panicked())
+        T::take(&mut answer).ok_or_else(Failure::panicked)
     }
 }
 

@@ -178,10 +178,10 @@ fn duration(
     if value == ABSENT {
         return Ok(None);
     }
-    match u64::try_from(value) {
-        // Beyond this, adding it to a clock's time would overflow.
-        Ok(value) if value <= u64::from(u32::MAX) => Ok(Some(make(value))),
-        _ => Err(Failure::invalid(format!(
+    match u32::try_from(value) {
+        Ok(value) => Ok(Some(make(value.into()))),
+        // More than that, added to a clock's time, might overflow.
+        Err(_) => Err(Failure::invalid(format!(
             "{name}: {value} is not between 0 and {}",
             u32::MAX
         ))),

@@ -101,7 +101,7 @@
     reason = "a getter whose result is not used harms nobody"
 )]
 
-mod boundary;
+pub mod boundary;
 pub mod client;
 pub mod config;
 pub mod error;

@@ -160,52 +160,61 @@ impl Operation {
     }
 }
 
-/// Takes one kind of answer; another kind is given back.
+/// Takes one kind of answer out, and leaves any other where it is.
 pub(crate) trait Take: Sized {
-    fn take(answer: Answer) -> Result<Self, Answer>;
+    fn take(answer: &mut Answer) -> Option<Self>;
 }
 
 impl Take for core::AppToken {
-    fn take(answer: Answer) -> Result<Self, Answer> {
-        match answer {
-            Answer::Token(token) => Ok(token),
-            other => Err(other),
+    fn take(answer: &mut Answer) -> Option<Self> {
+        match std::mem::replace(answer, Answer::Nothing) {
+            Answer::Token(token) => Some(token),
+            other => {
+                *answer = other;
+                None
+            }
         }
     }
 }
 
 impl Take for core::TokenPage {
-    fn take(answer: Answer) -> Result<Self, Answer> {
-        match answer {
-            Answer::List(page) => Ok(page),
-            other => Err(other),
+    fn take(answer: &mut Answer) -> Option<Self> {
+        match std::mem::replace(answer, Answer::Nothing) {
+            Answer::List(page) => Some(page),
+            other => {
+                *answer = other;
+                None
+            }
         }
     }
 }
 
 impl Take for core::Session {
-    fn take(answer: Answer) -> Result<Self, Answer> {
-        match answer {
-            Answer::Session(session) => Ok(session),
-            other => Err(other),
+    fn take(answer: &mut Answer) -> Option<Self> {
+        match std::mem::replace(answer, Answer::Nothing) {
+            Answer::Session(session) => Some(session),
+            other => {
+                *answer = other;
+                None
+            }
         }
     }
 }
 
 impl Take for core::SessionInfo {
-    fn take(answer: Answer) -> Result<Self, Answer> {
-        match answer {
-            Answer::SessionInfo(info) => Ok(info),
-            other => Err(other),
+    fn take(answer: &mut Answer) -> Option<Self> {
+        match std::mem::replace(answer, Answer::Nothing) {
+            Answer::SessionInfo(info) => Some(info),
+            other => {
+                *answer = other;
+                None
+            }
         }
     }
 }
 
 impl Take for () {
-    fn take(answer: Answer) -> Result<Self, Answer> {
-        match answer {
-            Answer::Nothing => Ok(()),
-            other => Err(other),
-        }
+    fn take(answer: &mut Answer) -> Option<Self> {
+        matches!(answer, Answer::Nothing).then_some(())
     }
 }

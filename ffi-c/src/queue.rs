@@ -206,16 +206,8 @@ impl From<core::Completion<Tag, Answer>> for kat_completion {
 
 impl kat_completion {
     fn take<T: Take>(&mut self) -> Result<T, Failure> {
-        match std::mem::replace(&mut self.result, Err(None)) {
-            Ok(answer) => T::take(answer).map_err(|answer| {
-                self.result = Ok(answer);
-                wrong_take()
-            }),
-            Err(failure) => {
-                self.result = Err(failure);
-                Err(wrong_take())
-            }
-        }
+        let answer = self.result.as_mut().map_err(|_| wrong_take())?;
+        T::take(answer).ok_or_else(wrong_take)
     }
 
     fn take_failure(&mut self) -> Result<Failure, Failure> {

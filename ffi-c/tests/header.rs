@@ -73,12 +73,8 @@ fn macros() -> String {
 /// The header opens with what `lib.rs` says at its beginning.
 fn opening(lib: &str) -> String {
     let prose = lib.lines().map_while(|line| line.strip_prefix("//!"));
-    let mut text = String::new();
-    for line in prose {
-        text.push_str(&format!("//{line}\n"));
-    }
-    text.truncate(text.trim_end().len());
-    text
+    let lines: Vec<String> = prose.map(|line| format!("//{line}")).collect();
+    lines.join("\n")
 }
 
 #[test]

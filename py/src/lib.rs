@@ -4,6 +4,7 @@
 //! described in `kaltura_app_token/_native.pyi`. Importing it starts no thread and opens no file.
 
 #![expect(
+    clippy::doc_link_with_quotes,
     clippy::doc_markdown,
     reason = "docstrings are written for Python's help()"
 )]

@@ -250,5 +250,5 @@ def test_two_accounts_are_told_apart(shell: Shell, sandbox: Sandbox) -> None:
     assert "from the environment; the account in config.json is not used" in ended.lines[0]
     path.chmod(0o644)
     ended = doctor(Shell(shell.directory, {}), None)
-    assert ended.code == 6
+    assert (ended.code, ended.err) == (6, "")
     assert "-> chmod 600" in findings(ended)["configuration"]

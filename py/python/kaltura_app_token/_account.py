@@ -193,8 +193,7 @@ def resolve(found: list[Place], need: Literal["admin", "exchange"]) -> _native.S
         if need == "admin":
             all_settings = _with_secret(all_settings, chosen.settings)
         for warning in chosen.warnings:
-            if warning not in chosen.settings.warnings:
-                note(f"{PROGRAM}: warning: {warning}")
+            note(f"{PROGRAM}: warning: {warning}")
     return _native.Settings.resolve(all_settings, need)
 
 
@@ -247,9 +246,8 @@ def connect(
     """The client of these settings, reached as the options say; `options` come before those."""
     from kaltura_app_token import _connect
 
-    return _connect.connect(
+    return _connect.open_client(
         settings,
-        PROGRAM,
         "--allow-http",
         **{
             "admin_session": getattr(args, "admin_session", "signed"),

@@ -14,13 +14,24 @@ from kaltura_app_token.errors import ConfigError
 def connect(
     settings: _native.Settings, program: str, allow_http_option: str, **options: Any
 ) -> _native.Client:
-    """The client of these settings; `options` are those of `Client.from_settings`.
+    """As `open_client`, after the warnings about where the settings come from.
 
     Raises:
         ConfigError: They cannot be used.
     """
     for warning in settings.warnings:
         note(f"{program}: warning: {warning}")
+    return open_client(settings, allow_http_option, **options)
+
+
+def open_client(
+    settings: _native.Settings, allow_http_option: str, **options: Any
+) -> _native.Client:
+    """The client of these settings; `options` are those of `Client.from_settings`.
+
+    Raises:
+        ConfigError: They cannot be used.
+    """
     try:
         return _native.Client.from_settings(settings, **options)
     except ConfigError as error:

@@ -110,10 +110,10 @@ class _Doctor:
         found = self._configuration()
         settings = self._settings(found)
         self._service_url(settings)
-        client = self._connect(settings)
-        partner_exists = self._partner(client, settings)
-        admin = self._admin(found, settings) if partner_exists else None
-        self._token(found, client if partner_exists else None, admin)
+        client, refusal = self._connect(settings)
+        self._clock(client.clock_difference)
+        if self._partner(settings, refusal):
+            self._token(found, client, self._admin(found))
 
     def _say(self, check: str, status: Status, found: str, step: str | None = None) -> None:
         self.checks.append(Check(check, status, found, step))
@@ -171,17 +171,17 @@ class _Doctor:
             remarks.append(f"written as {written}")
         self._ok("service URL", url + (f" ({'; '.join(remarks)})" if remarks else ""))
 
-    def _connect(self, settings: _native.Settings) -> _native.Client:
-        """A client of a server that answers; what it answers is the next check's."""
+    def _connect(self, settings: _native.Settings) -> tuple[_native.Client, ApiError | None]:
+        """A client of a server that answers, and why it gave no widget session if it did not."""
         options = {} if self.args.max_retries is not None else {"max_retries": 0}
         try:
             client = _account.connect(self.args, settings, **options)
-            self.widget_error: KalturaError | None = None
             began = time.monotonic()
+            refusal = None
             try:
                 client.start_widget_session()
             except ApiError as error:
-                self.widget_error = error
+                refusal = error
         except KalturaError as error:
             self._problem("connection", error, error.hint or _step_to_connect(error))
             for check in ("clock", "partner", "admin secret", "token"):
@@ -190,16 +190,15 @@ class _Doctor:
         took = f"answered in {round((time.monotonic() - began) * 1000)} ms"
         if client.service_url.startswith("https:"):
             self._ok("connection", f"{took}, over TLS with a certificate that is trusted")
-        elif self.args.allow_http and not _is_here(client.service_url):
+        elif _is_here(client.service_url):
+            self._ok("connection", f"{took}, without TLS on this machine")
+        else:
             self._problem(
                 "connection",
                 f"{took}, without TLS: credentials can be read on the way",
                 "use an https address",
             )
-        else:
-            self._ok("connection", f"{took}, without TLS on this machine")
-        self._clock(client.clock_difference)
-        return client
+        return client, refusal
 
     def _clock(self, ahead: int | None) -> None:
         if ahead is None:
@@ -215,19 +214,16 @@ class _Doctor:
                 + ("early" if ahead > 0 else "late"),
             )
 
-    def _partner(self, client: _native.Client, settings: _native.Settings) -> bool:
-        error = self.widget_error
-        if error is None:
+    def _partner(self, settings: _native.Settings, refusal: ApiError | None) -> bool:
+        if refusal is None:
             self._ok("partner", f"{settings.partner_id} is known here and gives widget sessions")
             return True
-        self._problem("partner", error)
+        self._problem("partner", refusal)
         for check in ("admin secret", "token"):
             self._say(check, "skipped", "the partner has to be right first")
         return False
 
-    def _admin(
-        self, found: list[_account.Place], settings: _native.Settings
-    ) -> _native.Client | None:
+    def _admin(self, found: list[_account.Place]) -> _native.Client | None:
         """A client that the server lets manage tokens."""
         try:
             complete = _native.Settings.resolve([place.settings for place in found], "admin")
@@ -276,11 +272,9 @@ class _Doctor:
     def _token(
         self,
         found: list[_account.Place],
-        client: _native.Client | None,
+        client: _native.Client,
         admin: _native.Client | None,
     ) -> None:
-        if client is None:
-            return
         try:
             token_id = _account.token_id(self.args, found)
             value = token_id and _account.token_value(self.args, found, token_id)

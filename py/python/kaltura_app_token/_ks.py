@@ -277,8 +277,6 @@ def _generate(args: argparse.Namespace) -> int:
     from datetime import timedelta
 
     settings = _account.resolve(_account.places(args), "admin")
-    for warning in settings.warnings:
-        note(f"{PROGRAM}: warning: {warning}")
     if settings.admin_secret is None or settings.partner_id is None:
         raise ConfigError(
             "the admin secret is missing: a KS is signed with it",

@@ -1,5 +1,5 @@
-"""The subcommand `rotate`: tokens are replaced by new ones, which go to standard output, a file or a
-program. The values stay in the native half on that way; what is said here of a rotation names ids.
+"""The subcommand `rotate`: tokens are replaced by new ones, which go to standard output, a file or
+a program. Their values stay in the native half on that way: what is said here knows ids alone.
 """
 
 from __future__ import annotations
@@ -41,14 +41,15 @@ def _add(parser: Parser) -> None:
         f"       {parser.prog} --resume | --undo [OPTIONS] [-- PROGRAM [ARGUMENTS]]"
     )
     parser.epilog = (
-        "A new token gets the properties of the old one, is exchanged and compared with it, and is\n"
-        "then handed over: as a line of JSON (id, token, hashType, replaces) on standard output, in\n"
-        "a file, or on the standard input of PROGRAM, which is started for each token and sees none\n"
-        "of the secrets in our environment. The old token stays until the printed command, or one of\n"
-        "--delete-now and --delete-after, deletes it; its sessions end with it.\n\n"
-        "The journal lets --resume go on after a crash, with the hand-over happening at least once.\n"
-        "By default it is $XDG_STATE_HOME/kaltura-app-token/rotation-PARTNER.journal, where\n"
-        "XDG_STATE_HOME stands for ~/.local/state if it is not set."
+        "A new token gets the properties of the old one, is exchanged and compared with it,\n"
+        "and is then handed over: as a line of JSON (id, token, hashType, replaces) on\n"
+        "standard output, in a file, or on the standard input of PROGRAM, which is started\n"
+        "for each token and sees none of the secrets in our environment. The old token stays\n"
+        "until the printed command, or one of --delete-now and --delete-after, deletes it;\n"
+        "its sessions end with it.\n\n"
+        "The journal lets --resume go on after a crash; the hand-over happens at least once.\n"
+        "It is $XDG_STATE_HOME/kaltura-app-token/rotation-PARTNER.journal unless another is\n"
+        "named; XDG_STATE_HOME stands for ~/.local/state where it is not set."
     )
     parser.add_argument("ids", metavar="ID", nargs="*", help="the tokens' ids")
     group = parser.add_argument_group("the new tokens")
@@ -218,7 +219,7 @@ def _forget_secrets() -> None:
 def _journal(args: argparse.Namespace, client: _native.Client) -> str:
     """The journal's path, whose directory is made unless somebody chose it."""
     if args.journal is not None:
-        return os.path.abspath(args.journal)
+        return os.path.abspath(str(args.journal))
     base = os.environ.get("XDG_STATE_HOME", "")
     if not os.path.isabs(base):
         base = os.path.join(os.path.expanduser("~"), ".local", "state")
@@ -242,22 +243,23 @@ def _locked(journal: str, *, new: bool) -> Iterator[None]:
     """
     import fcntl
 
-    try:
-        file = os.open(journal, os.O_RDWR | (os.O_CREAT if new else 0), 0o600)
-    except FileNotFoundError:
+    if not new and not os.path.exists(journal):
         raise ConfigError(
             f"there is no journal {journal}", hint="name the one that is meant with --journal"
-        ) from None
+        )
+    try:
+        file = os.open(journal, os.O_RDWR | (os.O_CREAT if new else 0), 0o600)
     except OSError as error:
         raise ConfigError(f"the journal {journal} cannot be used: {error.strerror}") from None
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConfigError(
+                f"the journal {journal} is at work in another process ({error.strerror})",
+                hint="wait for that one, or name another journal with --journal",
+            ) from None
         yield
-    except BlockingIOError:
-        raise ConfigError(
-            f"another rotation is at work with the journal {journal}",
-            hint="wait for it, or name another journal with --journal",
-        ) from None
     finally:
         os.close(file)
 
@@ -325,9 +327,7 @@ def _same(words: Sequence[str], args: argparse.Namespace, target: _Target) -> li
     return [*words, *target.options, *same_account(args), *program]
 
 
-def _report(
-    args: argparse.Namespace, outcomes: Sequence[_native.Rotated], target: _Target
-) -> int:
+def _report(args: argparse.Namespace, outcomes: Sequence[_native.Rotated], target: _Target) -> int:
     """Says what came of each rotation: on stdout, unless that is where the tokens went."""
     code = 0
     documents: list[dict[str, object]] = []
@@ -400,9 +400,7 @@ def _preview(args: argparse.Namespace, ids: list[str]) -> int:
     return code
 
 
-def _successor(
-    args: argparse.Namespace, client: _native.Client, token_id: str
-) -> dict[str, Any]:
+def _successor(args: argparse.Namespace, client: _native.Client, token_id: str) -> dict[str, Any]:
     """The fields of the token that would replace this one.
 
     Raises:

@@ -1,5 +1,5 @@
-"""The subcommands `ensure`, `audit` and `revoke`: an account's tokens are kept few and in order. The
-value of a token comes out where `ensure` creates it, or is asked for; judging is the native half's.
+"""The subcommands `ensure`, `audit` and `revoke`: an account's tokens are kept few and in order. A
+value comes out where `ensure` creates a token, or is asked for; judging is the native half's.
 """
 
 from __future__ import annotations
@@ -69,9 +69,10 @@ def _instant(text: str) -> int:
 
 def _add_ensure(parser: Parser) -> None:
     parser.epilog = (
-        "The oldest token with this description, this user and exactly these properties is taken;\n"
-        "a session duration that is not given matches any. The server has no lock: two calls at the\n"
-        "same moment can both create a token. Both then settle on the older one and name the other."
+        "The oldest token with this description, this user and exactly these properties is\n"
+        "taken; a session duration that is not given matches any. The server has no lock: two\n"
+        "calls at the same moment can both create a token. Both then settle on the older one\n"
+        "and name the other."
     )
     _tokens._add_fields(parser, new=True)
     for action in parser._actions:
@@ -118,8 +119,9 @@ _SEVERITIES = ("low", "medium", "high")
 
 def _add_audit(parser: Parser) -> None:
     parser.epilog = (
-        f"The exit code is {_FINDINGS} when something is found. In the commands that mend it, words\n"
-        "in capitals are to be filled in. Duplicates are looked for among the tokens that pass."
+        f"The exit code is {_FINDINGS} when something is found. In the commands that mend it,\n"
+        "words in capitals are to be filled in. Duplicates are looked for among the tokens\n"
+        "that pass the filters."
     )
     group = parser.add_argument_group("which tokens")
     group.add_argument("--id", metavar="ID", action="append", help="can be given several times")
@@ -189,7 +191,9 @@ def _findings(rows: list[dict[str, Any]], width: int | None) -> Iterator[str]:
     """The findings as a table; where it does not fit, as paragraphs, whose commands stay whole."""
     if not rows:
         return
-    lines = list(table([name.upper() for name in rows[0]], [list(row.values()) for row in rows], None))
+    lines = list(
+        table([name.upper() for name in rows[0]], [list(row.values()) for row in rows], None)
+    )
     if width is None or max(map(display_width, lines)) <= width:
         yield from lines
         return
