@@ -73,10 +73,11 @@
 //
 // Processes. After fork a child may use and must not share: a kat_client works on both sides, each with
 // connections of its own. A kat_queue or kat_token_iter answers KAT_STATUS_FORKED in the child, which
-// may free it. The library installs no signal handler, prints nothing, never exits, and reads the
-// environment only in kat_config_from_env and after kat_config_set_network_environment. It has no
-// global state. Only a kat_queue starts a thread: one for each client that something was submitted
-// for. (Looking up a host's name may take another for as long as that lasts.)
+// may free it. The library installs no signal handler, prints nothing, never exits, and has no global
+// state. It reads the environment only in kat_config_from_env, after
+// kat_config_set_network_environment, and, for https without a CA file, SSL_CERT_FILE and SSL_CERT_DIR
+// as OpenSSL does. Only a kat_queue starts a thread: one for each client that something was submitted
+// for. (Looking up a host's name takes another for a few seconds.)
 //
 // Versions. 0.x promises nothing from one minor version to the next; the soname says 0.MINOR. From 1.0 on
 // functions, statuses and constants are only added.
@@ -588,7 +589,7 @@ kat_status kat_config_set_admin_session(kat_config *config, int32_t how);
 // http to this machine always is.
 kat_status kat_config_set_allow_http(kat_config *config, bool allow);
 
-// Whether proxies and a CA file are taken from HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and their kin. No
+// Whether proxies and a CA file are taken from HTTPS_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE and their kin. No
 // unless set. The variables are read by kat_client_new.
 kat_status kat_config_set_network_environment(kat_config *config, bool read);
 

@@ -18,8 +18,8 @@ use tokio::sync::Notify;
 use crate::client::{Cancel, ClientBuilder};
 use crate::error::{Error, ErrorKind, KsFailure, Result};
 use crate::model::{
-    AppToken, ListOptions, NewToken, Pager, Session, SessionInfo, SessionKey, SessionRequest, TokenPage,
-    TokenUpdate,
+    AppToken, ListOptions, NewToken, Pager, Session, SessionInfo, SessionKey, SessionRequest,
+    TokenPage, TokenUpdate,
 };
 use crate::provider::SessionProviderBuilder;
 use crate::secret::Secret;
@@ -56,7 +56,9 @@ pub(crate) struct Process {
 
 impl fmt::Debug for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Process").field("pid", &self.pid).finish_non_exhaustive()
+        f.debug_struct("Process")
+            .field("pid", &self.pid)
+            .finish_non_exhaustive()
     }
 }
 
@@ -104,7 +106,9 @@ impl Process {
         let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
         if driver.is_none() {
             let started = Driver::start(Arc::clone(runtime));
-            *driver = Some(started.map_err(|error| Error::config(format!("the queue's thread: {error}")))?);
+            *driver = Some(
+                started.map_err(|error| Error::config(format!("the queue's thread: {error}")))?,
+            );
         }
         Ok(runtime.handle().clone())
     }
@@ -148,7 +152,12 @@ impl Process {
     }
 
     /// Waits for a call, asking now and then whether to go on.
-    async fn watch<T>(&self, call: impl Future<Output = Result<T>>, cancel: &Cancel, tick: Tick<'_>) -> Result<T> {
+    async fn watch<T>(
+        &self,
+        call: impl Future<Output = Result<T>>,
+        cancel: &Cancel,
+        tick: Tick<'_>,
+    ) -> Result<T> {
         tokio::pin!(call);
         loop {
             tokio::select! {
@@ -219,7 +228,9 @@ impl Client {
             return Ok(Arc::clone(process));
         }
         let fresh = Arc::new(Process::start(&self.builder)?);
-        let previous = self.process.compare_and_swap(&current, Some(Arc::clone(&fresh)));
+        let previous = self
+            .process
+            .compare_and_swap(&current, Some(Arc::clone(&fresh)));
         match &*previous {
             // Another thread of this process was faster.
             Some(process) if process.is_ours() => Ok(Arc::clone(process)),

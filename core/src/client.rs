@@ -489,22 +489,15 @@ impl Client {
         }
     }
 
-    /// Waits for work that several callers share, such as a [`crate::SessionProvider`]'s, no longer than
-    /// until this client's [`Cancel`] is triggered. The work itself goes on for the others.
-    ///
-    /// # Errors
-    /// The work's own; `Cancelled`.
-    pub async fn unless_cancelled<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        tokio::select! {
-            biased;
-            done = work => done,
-            () = wait_for(self.cancel.as_ref()) => Err(cancelled_error()),
-        }
-    }
-
     pub(crate) fn without_cancel(mut self) -> Self {
         self.cancel = None;
         self
+    }
+
+    /// What gives this client's calls up, where [`Client::with_cancel`] named it.
+    #[must_use]
+    pub fn cancel(&self) -> Option<&Cancel> {
+        self.cancel.as_ref()
     }
 
     /// How many seconds the server's clock is ahead of ours, once it has answered.

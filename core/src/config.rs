@@ -168,6 +168,8 @@ pub enum Source {
     Explicit,
     /// The environment.
     Environment,
+    /// A profile of that name.
+    Profile(String),
     /// A `config.json`.
     ConfigFile(PathBuf),
 }
@@ -177,6 +179,7 @@ impl std::fmt::Display for Source {
         match self {
             Self::Explicit => f.write_str("the explicit options"),
             Self::Environment => f.write_str("the environment"),
+            Self::Profile(name) => write!(f, "profile {name}"),
             Self::ConfigFile(path) => write!(f, "{}", path.display()),
         }
     }

@@ -91,6 +91,18 @@ pub(crate) struct SessionProvider {
     queue: Option<Py<LoopQueue>>,
 }
 
+/// The provider of this process, given up when the call is.
+fn for_this_call(
+    provider: &blocking::SessionProvider,
+    client: &core::Client,
+) -> core::Result<core::SessionProvider> {
+    let provider = provider.provider()?;
+    Ok(match client.cancel() {
+        Some(cancel) => provider.with_cancel(cancel),
+        None => provider,
+    })
+}
+
 #[pymethods]
 impl SessionProvider {
     #[new]
@@ -146,9 +158,8 @@ impl SessionProvider {
             self.provider.client(),
             self.queue.as_ref(),
             move |client| async move {
-                let provider = provider.provider()?;
-                let session = provider.get_with(&key, min_remaining);
-                client.unless_cancelled(session).await
+                let provider = for_this_call(&provider, &client)?;
+                provider.get_with(&key, min_remaining).await
             },
             session_object,
         )
@@ -183,9 +194,8 @@ impl SessionProvider {
             self.provider.client(),
             self.queue.as_ref(),
             move |client| async move {
-                let provider = provider.provider()?;
-                let replacement = provider.reject(&session, reason);
-                client.unless_cancelled(replacement).await
+                let provider = for_this_call(&provider, &client)?;
+                provider.reject(&session, reason).await
             },
             session_object,
         )

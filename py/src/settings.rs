@@ -19,7 +19,7 @@ pub(crate) struct Settings(pub(crate) core::Settings);
 impl Settings {
     #[new]
     #[pyo3(signature = (*, partner_id=None, admin_secret=None, ks=None, service_url=None, user_id=None,
-        admin_session_duration=None, admin_privileges=None, app_token_id=None, app_token=None))]
+        admin_session_duration=None, admin_privileges=None, app_token_id=None, app_token=None, profile=None))]
     #[expect(
         clippy::too_many_arguments,
         reason = "keyword arguments of a Python constructor"
@@ -34,8 +34,10 @@ impl Settings {
         admin_privileges: Option<String>,
         app_token_id: Option<String>,
         app_token: Option<SecretArg>,
+        profile: Option<String>,
     ) -> Self {
-        let mut settings = core::Settings::new(core::Source::Explicit);
+        let source = profile.map_or(core::Source::Explicit, core::Source::Profile);
+        let mut settings = core::Settings::new(source);
         settings.partner_id = partner_id;
         settings.admin_secret = admin_secret.map(|secret| secret.0);
         settings.ks = ks.map(|secret| secret.0);

@@ -207,6 +207,7 @@ class Settings:
         admin_privileges: str | None = None,
         app_token_id: str | None = None,
         app_token: str | Secret | None = None,
+        profile: str | None = None,
     ) -> Settings: ...
     @staticmethod
     def from_env() -> Settings: ...

@@ -77,7 +77,7 @@ def read_profile(name: str) -> Profile:
         values[secret] = read_secret(f"{where}: {secret}_file", file)
         if _others_can_read(file):
             warnings.append(_warning(file))
-    return Profile(_settings(where, values), warnings)
+    return Profile(_settings(where, name, values), warnings)
 
 
 def _read(path: str) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def _read(path: str) -> dict[str, Any]:
     return profiles
 
 
-def _settings(where: str, values: dict[str, Any]) -> _native.Settings:
+def _settings(where: str, name: str, values: dict[str, Any]) -> _native.Settings:
     for key, value in values.items():
         if key not in _KEYS:
             raise ConfigError(
@@ -118,7 +118,7 @@ def _settings(where: str, values: dict[str, Any]) -> _native.Settings:
         if not value or (isinstance(value, int) and not 0 < value < 2**63):
             raise ConfigError(f"{where}: {key} is {'empty' if kind is str else 'out of range'}")
     duration = values.pop("session_expiry", None)
-    return _native.Settings(admin_session_duration=duration, **values)
+    return _native.Settings(admin_session_duration=duration, profile=name, **values)
 
 
 def _others_can_read(path: str) -> bool:

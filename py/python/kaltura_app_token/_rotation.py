@@ -9,6 +9,7 @@ import contextlib
 import os
 import shlex
 import sys
+import threading
 from typing import NamedTuple
 
 from kaltura_app_token import _arguments as types
@@ -22,7 +23,7 @@ from kaltura_app_token.errors import ApiError, ConfigError, exit_code
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
 _ACTIVE = 2
@@ -131,20 +132,17 @@ def _rotate(args: argparse.Namespace) -> int:
         _forget_secrets()
     journal = _journal(args, client)
     resume = [PROGRAM, "rotate", "--resume", "--journal", journal]
-    progress = _Progress(len(ids), target)
     with _locked(journal, new=bool(ids)):
         note(f"{PROGRAM}: the journal is {journal}")
         try:
-            outcomes = _run(args, ids, client, journal, target, progress)
+            with _Progress(len(ids), target) as progress:
+                outcomes = _run(args, ids, client, journal, target, progress)
         except KeyboardInterrupt:
-            progress.clear()
             fail(
                 f"{PROGRAM}: interrupted: what was begun is in the journal",
                 f"go on with: {shlex.join(_same(resume, args, target))}",
             )
             raise
-        finally:
-            progress.clear()
     if not outcomes:
         note(f"{PROGRAM}: nothing in the journal is unfinished")
     return _report(args, outcomes, target)
@@ -270,7 +268,7 @@ def _run(
     client: _native.Client,
     journal: str,
     target: _Target,
-    progress: _Progress,
+    progress: Callable[[str, str], None],
 ) -> list[_native.Rotated]:
     if not ids:
         return _native.resume_rotations(
@@ -296,27 +294,54 @@ class _Progress:
     """
 
     def __init__(self, total: int, target: _Target) -> None:
+        self._total = total
         # On one terminal the line would run into the tokens.
         self._is_line = sys.stderr.isatty() and not (target.takes_stdout and sys.stdout.isatty())
-        self._total = total
-        self._ended = 0
-        self._shown = 0
+        self._steps: dict[str, str] = {}
+        self._told: set[str] = set()
+        self._shown = ""
+        self._end = threading.Event()
+        self._teller = threading.Thread(target=self._tell_now_and_then, daemon=True)
 
-    def __call__(self, old_id: str, step: str) -> None:
-        ended = step in ("finished", "undone")
-        self._ended += ended
+    def __enter__(self) -> Callable[[str, str], None]:
+        """What to call with an old token's id and a step.
+
+        It runs no Python code: an interrupt that came up in some would be lost to the native half.
+        """
+        self._teller.start()
+        return self._steps.__setitem__
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._teller.join()
+        self._tell()
+        self._show("")
+
+    def _tell_now_and_then(self) -> None:
+        while not self._end.wait(_TELL_EVERY):
+            self._tell()
+
+    def _tell(self) -> None:
+        steps = self._steps.copy()
+        ended = [old_id for old_id, step in steps.items() if step in ("finished", "undone")]
         if self._is_line:
             of_total = f" of {self._total}" if self._total else ""
-            line = printable(f"{self._ended}{of_total} done; {old_id}: {step}")
-            print(f"\r{line:{self._shown}}", end="", file=sys.stderr, flush=True)
-            self._shown = len(line)
-        elif ended and self._total != 1:
-            note(f"{old_id}: {step}")
+            under_way = [f"; {old_id}: {steps[old_id]}" for old_id in steps if old_id not in ended]
+            self._show(printable(f"{len(ended)}{of_total} done{''.join(under_way[:1])}"))
+        elif self._total != 1:
+            for old_id in ended:
+                if old_id not in self._told:
+                    note(f"{old_id}: {steps[old_id]}")
+        self._told.update(ended)
 
-    def clear(self) -> None:
-        if self._shown:
-            print(f"\r{' ' * self._shown}\r", end="", file=sys.stderr, flush=True)
-            self._shown = 0
+    def _show(self, line: str) -> None:
+        if line != self._shown:
+            blank = " " * len(self._shown)
+            print(f"\r{blank}\r{line}", end="", file=sys.stderr, flush=True)
+            self._shown = line
+
+
+_TELL_EVERY = 0.1
 
 
 def _same(words: Sequence[str], args: argparse.Namespace, target: _Target) -> list[str]:
