@@ -59,7 +59,7 @@ lint: install-python ## formatting, and lints as errors
 	$(BIN)/ruff format --check --quiet py tests kaltura_app_token_manager.py
 	$(BIN)/ruff check --quiet py tests kaltura_app_token_manager.py
 	$(BIN)/mypy --strict py/python
-	$(BIN)/python -m mypy.stubtest kaltura_app_token._native --mypy-config-file pyproject.toml
+	$(BIN)/python -m mypy.stubtest kaltura_app_token._native kaltura_app_token.aio --mypy-config-file pyproject.toml
 
 .PHONY: test-rust
 test-rust: ## the core, the sandbox, and the two against each other
@@ -69,13 +69,20 @@ test-rust: ## the core, the sandbox, and the two against each other
 C_TOOLS := cmake pkg-config valgrind
 CARGO_TARGET := $(or $(CARGO_TARGET_DIR),target)
 
+# For the flow with plain curl, and for the completions of each shell.
+COMMAND_TOOLS := curl zsh fish
+
 .PHONY: tools
-tools: ## install the distribution packages that the C tests use, where that is allowed
-	@for tool in $(C_TOOLS); do command -v $$tool >/dev/null || missing="$${missing:-} $$tool"; done; \
+tools: ## install the distribution packages that tests use, where that is allowed
+	@for tool in $(C_TOOLS) $(COMMAND_TOOLS); do command -v $$tool >/dev/null || missing="$${missing:-} $$tool"; done; \
 	[ -z "$${missing:-}" ] || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || { \
 	  apt-get update -qq >/dev/null && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null; } || \
 	  echo "could not be installed:$$missing"
+
+.PHONY: soak
+soak: ## a day of sessions on a virtual clock, with faults
+	KALTURA_SOAK_HOURS=24 $(CARGO) test --release -p kaltura-e2e --test soak -- --nocapture
 
 # The injecting build is put aside: it must never be what is installed.
 .PHONY: test-c
@@ -91,7 +98,7 @@ test-c: tools ## the C library and its C++ wrapper; KAT_TEST_SECONDS is how long
 	  SANDBOX=$(CARGO_TARGET)/debug/kaltura-sandbox tests/c/run.sh
 
 .PHONY: test-python
-test-python: install-python build/official/.ready ## the Python package and both commands
+test-python: tools install-python build/official/.ready ## the Python package and both commands
 	$(BIN)/python -m pytest -q
 
 # With zig as the linker, which knows the interfaces of old C libraries: the wheel runs on systems that

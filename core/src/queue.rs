@@ -381,3 +381,98 @@ impl Signal {
         let _ = rustix::io::read(&self.reader, &mut [0_u8; 1]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    const LONG: Option<Duration> = Some(Duration::from_secs(20));
+
+    fn client() -> blocking::Client {
+        blocking::Client::new(
+            crate::Client::builder()
+                .partner_id(1)
+                .service_url("127.0.0.1:1"),
+        )
+        .unwrap()
+    }
+
+    fn readable<M: Send + 'static, T: Send + 'static>(queue: &Queue<M, T>) -> bool {
+        let mut fds = [PollFd::new(&queue.descriptor().unwrap(), PollFlags::IN)];
+        let at_once = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        poll(&mut fds, Some(&at_once)).unwrap() == 1
+    }
+
+    #[test]
+    fn each_call_completes_once_whatever_becomes_of_it() {
+        let (client, queue) = (client(), Queue::<_, u8>::new(3).unwrap());
+        queue.submit(&client, "well", |_| async { Ok(7) }).unwrap();
+        let panics = |_| async { panic!("on purpose") };
+        queue.submit(&client, "panics", panics).unwrap();
+        let waits = |client: crate::Client| async move {
+            client.start_widget_session().await?;
+            std::future::pending().await
+        };
+        let last = queue.submit(&client, "fails", waits).unwrap();
+        assert!(matches!(
+            queue.submit(&client, "too many", |_| async { Ok(0) }),
+            Err(Refused::Full)
+        ));
+        queue.cancel(last).unwrap();
+        for _ in 0..3 {
+            let done = queue.next(LONG).unwrap().unwrap();
+            match done.tag {
+                "well" => assert_eq!(done.result.unwrap().unwrap(), 7),
+                "panics" => assert!(done.result.is_none()),
+                _ => assert!(done.result.unwrap().is_err()),
+            }
+        }
+        assert!(queue.next(Some(Duration::ZERO)).unwrap().is_none());
+        assert_eq!(queue.in_flight().unwrap(), 0);
+        queue.cancel(last).unwrap();
+        assert!(queue.cancel(last + 1).is_err());
+    }
+
+    #[test]
+    fn the_descriptor_is_readable_exactly_while_a_completion_waits() {
+        let (client, queue) = (client(), Queue::<u32, ()>::new(10).unwrap());
+        assert!(!readable(&queue));
+        for tag in 0..10 {
+            queue.submit(&client, tag, |_| async { Ok(()) }).unwrap();
+        }
+        for left in (0..10).rev() {
+            queue.next(LONG).unwrap().unwrap();
+            assert!(!readable(&queue) || left > 0);
+        }
+        assert!(!readable(&queue));
+    }
+
+    #[test]
+    fn dropping_the_queue_gives_up_its_calls_whichever_goes_first() {
+        for client_first in [true, false] {
+            let (client, queue) = (client(), Queue::<(), ()>::new(10).unwrap());
+            let held = Arc::new(());
+            for _ in 0..10 {
+                let held = Arc::clone(&held);
+                let waits = |_| async move {
+                    std::future::pending::<()>().await;
+                    drop(held);
+                    Ok(())
+                };
+                queue.submit(&client, (), waits).unwrap();
+            }
+            if client_first {
+                drop(client);
+                drop(queue);
+            } else {
+                drop(queue);
+                drop(client);
+            }
+            assert_eq!(Arc::strong_count(&held), 1);
+        }
+    }
+}

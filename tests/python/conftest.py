@@ -156,3 +156,10 @@ def old(tmp_path: Path, sandbox: Sandbox) -> Callable[..., Ended]:
     """The old command in a directory whose `config.json` names the sandbox."""
     write_config(tmp_path, sandbox)
     return Shell(tmp_path, clean_environment()).old
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI nothing is skipped: a tool that is missing there is a failure."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
