@@ -383,6 +383,7 @@ impl Signal {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -399,7 +400,8 @@ mod tests {
     }
 
     fn readable<M: Send + 'static, T: Send + 'static>(queue: &Queue<M, T>) -> bool {
-        let mut fds = [PollFd::new(&queue.descriptor().unwrap(), PollFlags::IN)];
+        let descriptor = queue.descriptor().unwrap();
+        let mut fds = [PollFd::new(&descriptor, PollFlags::IN)];
         let at_once = Timespec {
             tv_sec: 0,
             tv_nsec: 0,

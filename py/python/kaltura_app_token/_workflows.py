@@ -209,7 +209,7 @@ def _count(number: int, what: str) -> str:
 
 def _some(text: str) -> str:
     if not text.strip():
-        # The server would not filter by it at all, and every token would be meant.
+        # A script's variable that was never set is no wish to revoke all tokens without one.
         raise argparse.ArgumentTypeError("is empty")
     return text
 

@@ -348,8 +348,12 @@ async fn serve_request(
     let params = read_params(path, head.uri.query(), content_type, &body);
     let number = app.control.then(|| {
         let method = head.method.as_str();
-        app.log()
-            .arrived(RecordedRequest::new(app.clock.precise(), method, path, &params))
+        app.log().arrived(RecordedRequest::new(
+            app.clock.precise(),
+            method,
+            path,
+            &params,
+        ))
     });
     let uri = head.uri.path_and_query().map_or(path, |uri| uri.as_str());
     let origin = Origin { ip: &ip, uri };
