@@ -527,8 +527,8 @@ bool kat_cancel_is_triggered(const kat_cancel *cancel);
 // Frees a cancel that no call uses any more. NULL does nothing.
 void kat_cancel_free(kat_cancel *cancel);
 
-// A config with nothing set: no account, and nothing read from anywhere. Never NULL but after
-// KAT_STATUS_PANIC would be due.
+// A config with nothing set: no account, and nothing read from anywhere. NULL only where another
+// function would return KAT_STATUS_PANIC, as from every ..._new.
 kat_config *kat_config_new(void);
 
 // A config from KALTURA_PARTNER_ID, KALTURA_ADMIN_SECRET, KALTURA_KS, KALTURA_SERVICE_URL,

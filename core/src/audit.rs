@@ -128,14 +128,6 @@ pub fn audit_tokens(tokens: &[AppToken], now: i64) -> Vec<Finding> {
     findings
 }
 
-/// The words of one of our commands.
-pub(crate) fn command(words: &[&str]) -> Vec<String> {
-    std::iter::once("kaltura-app-token")
-        .chain(words.iter().copied())
-        .map(str::to_owned)
-        .collect()
-}
-
 enum End {
     Expired,
     NotActive,
@@ -187,7 +179,7 @@ impl Judge<'_> {
             rule,
             severity,
             reason: reason.into(),
-            fix: command(fix),
+            fix: crate::rotate::command(fix),
         });
     }
 

@@ -188,8 +188,8 @@ fn duration(
     }
 }
 
-/// A config with nothing set: no account, and nothing read from anywhere. Never NULL but after
-/// KAT_STATUS_PANIC would be due.
+/// A config with nothing set: no account, and nothing read from anywhere. NULL only where another
+/// function would return KAT_STATUS_PANIC, as from every ..._new.
 #[unsafe(no_mangle)]
 pub extern "C" fn kat_config_new() -> *mut kat_config {
     new(kat_config::empty)

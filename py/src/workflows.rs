@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kaltura_app_token as core;
 use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyKeyboardInterrupt, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -296,12 +296,19 @@ fn rotated_objects(py: Python<'_>, rotated: Vec<core::Rotated>) -> PyResult<Py<P
     rotated.into_py_any(py)
 }
 
-/// Tells a Python function of each step; a function that fails does not stop a rotation.
+/// Tells a Python function of each step; a function that fails does not stop a rotation, but Ctrl-C in
+/// the middle of it does.
 fn progress(function: Option<Py<PyAny>>) -> impl Fn(&str, core::RotationStep) + Send + Sync {
     move |old_id, step| {
         if let Some(function) = &function {
             Python::attach(|py| {
-                if let Err(error) = function.call1(py, (old_id, step.name())) {
+                let Err(error) = function.call1(py, (old_id, step.name())) else {
+                    return;
+                };
+                let interrupted = error.is_instance_of::<PyKeyboardInterrupt>(py);
+                // Raised again where the caller waits, which looks out for it.
+                let again = || py.import("_thread")?.call_method0("interrupt_main");
+                if !interrupted || again().is_err() {
                     error.write_unraisable(py, None);
                 }
             });

@@ -32,7 +32,7 @@ need() {
     return 1
 }
 
-# --- the sandbox -----------------------------------------------------------------------------------
+# The sandbox.
 "$SANDBOX" --control --accounts "$root/tests/vectors/sandbox-accounts.json" >"$OUT/url" 2>/dev/null &
 sandbox=$!
 trap 'kill $sandbox 2>/dev/null' EXIT
@@ -48,7 +48,7 @@ control() { # method, path, body
     exec 9>&-
 }
 
-# --- an installed copy, moved after it was installed --------------------------------------------------
+# An installed copy, moved after it was installed.
 rm -rf "$prefix" "$OUT/before"
 BUILT=$BUILT PREFIX=$OUT/before "$root/ffi-c/install.sh"
 mv "$OUT/before" "$prefix"
@@ -63,14 +63,14 @@ fi
 soname=$(objdump -p "$library" | sed -n 's/ *SONAME *//p')
 [ -e "$prefix/lib/$soname" ] || fail "the soname $soname names no installed file"
 
-# --- symbols ----------------------------------------------------------------------------------------
+# Symbols.
 exported() { nm -D --defined-only "$1" | awk '{print $3}' | sort; }
 declared=$(sed -n '/^\/\//!p' "$root/include/kaltura_app_token.h" | grep -o 'kat_[a-z0-9_]*(' | tr -d '(' | sort -u)
 [ "$(exported "$library")" = "$declared" ] || fail "the library exports something else than the header declares"
 exported "$INJECTING/libkaltura_app_token.so" | grep -q '^kat_inject_panics$' || fail "no panics can be injected"
 say "ok      symbols: $(wc -l <<<"$declared"), all kat_*"
 
-# --- programs ----------------------------------------------------------------------------------------
+# Programs.
 python3 "$here/generate_misuse.py" "$root/include/kaltura_app_token.h" "$OUT/misuse_cases.inc"
 
 compile() { # mode, program, flags
@@ -136,7 +136,7 @@ fi
 compile tsan threads "-fsanitize=thread"
 TSAN_OPTIONS="ignore_noninstrumented_modules=1 halt_on_error=1" run tsan threads
 
-# --- headers and the programs that open them ------------------------------------------------------------
+# Headers and the programs that open them.
 for standard in c99 gnu99 c11 gnu17; do
     # shellcheck disable=SC2086
     $CC -std=$standard $warnings -fsyntax-only -x c "$prefix/include/kaltura_app_token.h"
@@ -166,7 +166,7 @@ $CXX -std=c++17 $warnings "$OUT/opening.cpp" -o "$OUT/opening_cpp" $cflags $libs
 prints_a_session opening
 prints_a_session opening_cpp
 
-# --- examples ---------------------------------------------------------------------------------------------
+# Examples.
 export KALTURA_ADMIN_SECRET=0123456789abcdef0123456789abcdef
 examples() { # directory
     for example in session session_cpp $2; do prints_a_session "$1/$example"; done

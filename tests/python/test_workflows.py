@@ -13,7 +13,7 @@ import pytest
 from kaltura_app_token import Sink, aio
 from kaltura_app_token.sandbox import Sandbox
 from test_async_client import client_of
-from test_client import order
+from test_client import in_a_process, order
 
 
 def test_a_rotation_hands_over_a_working_token_and_keeps_the_old_one(
@@ -178,3 +178,21 @@ def test_all_of_it_is_there_for_asyncio(sandbox: Sandbox, tmp_path: Path) -> Non
 
     asyncio.run(main())
     assert os.listdir(tmp_path)
+
+
+def test_ctrl_c_in_a_progress_function_stops_the_rotation(sandbox: Sandbox, tmp_path: Path) -> None:
+    old = sandbox.client().add_token(description="a")
+    program = f"""
+import kaltura_app_token as kat
+def interrupted(old_id, step):
+    if step == "proved":
+        raise KeyboardInterrupt
+try:
+    kat.rotate(kat.Client.from_env(), [{old.id!r}], journal="journal",
+               sink=kat.Sink.command("sleep", "1"), delete_now=True, progress=interrupted)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    done = in_a_process(sandbox, f"import os; os.chdir({str(tmp_path)!r})" + program)
+    assert (done.stdout.strip(), done.stderr) == ("interrupted", "")
+    assert sandbox.client().get_token(old.id), "the old token is still there"

@@ -208,9 +208,9 @@ def _target(args: argparse.Namespace, ids: list[str]) -> _Target:
 
 def _forget_secrets() -> None:
     """Takes out of our environment, which the program inherits, what the client was made with."""
-    from kaltura_app_token._sessions import _without_secrets
+    from kaltura_app_token._sessions import without_secrets
 
-    for name in os.environ.keys() - _without_secrets(dict(os.environ)).keys():
+    for name in os.environ.keys() - without_secrets(dict(os.environ)).keys():
         del os.environ[name]
 
 

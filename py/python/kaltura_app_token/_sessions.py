@@ -106,7 +106,7 @@ def _exec(args: argparse.Namespace) -> int:
     if not args.program:
         raise ConfigError("no program is named", hint=f"{PROGRAM} exec [OPTIONS] -- PROGRAM ...")
     client, session = _start(args)
-    environment = _without_secrets(dict(os.environ))
+    environment = without_secrets(dict(os.environ))
     environment["KALTURA_KS"] = session.ks.reveal()
     environment["KALTURA_SERVICE_URL"] = client.service_url
     partner_id = client.partner_id if session.partner_id is None else session.partner_id
@@ -116,7 +116,7 @@ def _exec(args: argparse.Namespace) -> int:
     return _become(args.program, environment)
 
 
-def _without_secrets(environment: dict[str, str]) -> dict[str, str]:
+def without_secrets(environment: dict[str, str]) -> dict[str, str]:
     """Takes out what a session is made with, under all names that it is read from."""
     secrets = {"KALTURA_ADMIN_SECRET", "KALTURA_KS", "KALTURA_APP_TOKEN", "KALTURA_TOKEN"}
     if "TOKEN_ID" in environment:

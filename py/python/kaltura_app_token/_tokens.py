@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from kaltura_app_token._output import Fields
 
 
-def _add_output(parser: Parser, *, secrets: bool) -> None:
+def add_output(parser: Parser, *, secrets: bool) -> None:
     group = parser.add_argument_group("output")
     group.add_argument(
         "--format",
@@ -92,7 +92,7 @@ def _preset(text: str) -> str:
     return form.format(_privilege(value))
 
 
-def _add_fields(parser: Parser, *, new: bool) -> None:
+def add_fields(parser: Parser, *, new: bool) -> None:
     hash_type, session_type = ("default: SHA256", "default: USER; ") if new else ("", "")
     group = parser.add_argument_group("the token")
     group.add_argument("--description", metavar="TEXT", help="what it is for")
@@ -139,7 +139,7 @@ def _privileges(args: argparse.Namespace) -> str | None:
     return ",".join(given) if given else None
 
 
-def _fields(args: argparse.Namespace) -> dict[str, Any]:
+def asked_fields(args: argparse.Namespace) -> dict[str, Any]:
     """The fields that are given, under the names of `add_token` and `update_token`."""
     given = {
         "description": args.description,
@@ -154,18 +154,18 @@ def _fields(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _add_create(parser: Parser) -> None:
-    _add_fields(parser, new=True)
+    add_fields(parser, new=True)
     _add_dry_run(parser)
     parser.add_argument(
         "--start-session", action="store_true", help="start a session with the new token as well"
     )
-    _add_output(parser, secrets=False)
+    add_output(parser, secrets=False)
     add_account(parser)
     add_network(parser)
 
 
 def _create(args: argparse.Namespace) -> int:
-    fields = _fields(args)
+    fields = asked_fields(args)
     if fields.get("session_type") == "UNSET":
         fields["session_type"] = None
     client = admin_client(args)
@@ -195,7 +195,7 @@ def _create(args: argparse.Namespace) -> int:
 
 def _add_get(parser: Parser) -> None:
     parser.add_argument("id", metavar="ID", help="the token's id")
-    _add_output(parser, secrets=True)
+    add_output(parser, secrets=True)
     add_account(parser)
     add_network(parser)
 
@@ -244,7 +244,7 @@ def _add_list(parser: Parser) -> None:
         choices=("+createdAt", "-createdAt", "+updatedAt", "-updatedAt"),
         help="order of the page: +createdAt, -createdAt, +updatedAt, -updatedAt, as --order-by=...",
     )
-    _add_output(parser, secrets=True)
+    add_output(parser, secrets=True)
     add_account(parser)
     add_network(parser)
 
@@ -308,7 +308,7 @@ _CLEARABLE = {
 
 def _add_update(parser: Parser) -> None:
     parser.add_argument("id", metavar="ID", help="the token's id")
-    _add_fields(parser, new=False)
+    add_fields(parser, new=False)
     parser.add_argument(
         "--clear",
         metavar="FIELD",
@@ -318,13 +318,13 @@ def _add_update(parser: Parser) -> None:
         help=f"unset a field; can be given several times: {', '.join(_CLEARABLE)}",
     )
     _add_dry_run(parser)
-    _add_output(parser, secrets=True)
+    add_output(parser, secrets=True)
     add_account(parser)
     add_network(parser)
 
 
 def _update(args: argparse.Namespace) -> int:
-    fields = _fields(args)
+    fields = asked_fields(args)
     clear = list(dict.fromkeys(args.clear))
     for name in clear:
         if _CLEARABLE[name] in fields:

@@ -74,7 +74,7 @@ def _add_ensure(parser: Parser) -> None:
         "calls at the same moment can both create a token. Both then settle on the older one\n"
         "and name the other."
     )
-    _tokens._add_fields(parser, new=True)
+    _tokens.add_fields(parser, new=True)
     for action in parser._actions:
         if action.dest == "description":
             action.required = True
@@ -82,13 +82,13 @@ def _add_ensure(parser: Parser) -> None:
         elif action.dest == "expiry":
             action.type = _instant
             action.help = "when it stops working: 2030-01-31T12:00:00Z or unix seconds"
-    _tokens._add_output(parser, secrets=True)
+    _tokens.add_output(parser, secrets=True)
     add_account(parser)
     add_network(parser)
 
 
 def _ensure(args: argparse.Namespace) -> int:
-    fields = _tokens._fields(args)
+    fields = _tokens.asked_fields(args)
     if fields.get("session_type") == "UNSET":
         fields["session_type"] = None
     client = admin_client(args)
@@ -141,7 +141,7 @@ def _add_audit(parser: Parser) -> None:
         default="low",
         help="leave out what matters less (default: low)",
     )
-    _tokens._add_output(parser, secrets=False)
+    _tokens.add_output(parser, secrets=False)
     add_account(parser)
     add_network(parser)
 
