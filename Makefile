@@ -108,7 +108,7 @@ wheel: $(VENV)/.tools ## build the wheel for distribution and the source archive
 	rm -rf dist
 	PATH=$(CURDIR)/$(BIN):$$PATH VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin build --quiet --release \
 	  --zig --compatibility manylinux_2_17 --out dist
-	$(BIN)/maturin sdist --quiet --out dist
+	$(BIN)/maturin sdist --out dist
 
 .PHONY: test-wheel
 test-wheel: wheel build/official/.ready ## install the wheel and the source archive as a user would

@@ -72,11 +72,12 @@
 // handle is freed. Copies that the caller makes are the caller's.
 //
 // Processes. After fork a child may use and must not share: a kat_client works on both sides, each with
-// connections of its own. A kat_queue or kat_token_iter answers KAT_STATUS_FORKED in the child, which
-// may free it. The library installs no signal handler, prints nothing, never exits, and has no global
-// state. It reads the environment only in kat_config_from_env, after
-// kat_config_set_network_environment, and, for https without a CA file, SSL_CERT_FILE and SSL_CERT_DIR
-// as OpenSSL does. Only a kat_queue starts a thread: one for each client that something was submitted
+// connections of its own, and so does a kat_provider, which begins with no session in the child. A
+// kat_queue or kat_token_iter answers KAT_STATUS_FORKED in the child, which may free it. The library
+// installs no signal handler, prints nothing, never exits, and has no global state. It reads the
+// environment only in kat_config_from_env, after kat_config_set_network_environment, for a
+// kat_token_source that says so, and, for https without a CA file, SSL_CERT_FILE and SSL_CERT_DIR as
+// OpenSSL does. Only a kat_queue starts a thread: one for each client that something was submitted
 // for. (Looking up a host's name takes another for a few seconds.)
 //
 // Versions. 0.x promises nothing from one minor version to the next; the soname says 0.MINOR. From 1.0 on
@@ -171,6 +172,22 @@ typedef enum {
   KAT_APP_TOKEN_STATUS_DELETED = 3,
 } kat_app_token_status;
 
+// Why the API refused a session, as INVALID_KS says in its argument KSID: for kat_provider_reject.
+typedef enum {
+  // "EXPIRED": another session helps.
+  KAT_KS_FAILURE_EXPIRED = 1,
+  // "LOGOUT": it was ended, or its token deleted. Only another token helps.
+  KAT_KS_FAILURE_LOGGED_OUT = 2,
+  // "EXCEEDED_ACTIONS_LIMIT": its actionslimit is used up. Another session helps.
+  KAT_KS_FAILURE_ACTIONS_LIMIT = 3,
+  // "EXCEEDED_RESTRICTED_IP": its iprestrict does not hold this address.
+  KAT_KS_FAILURE_RESTRICTED_IP = 4,
+  // "EXCEEDED_RESTRICTED_URI": its urirestrict does not hold this path.
+  KAT_KS_FAILURE_RESTRICTED_URI = 5,
+  // Anything else: it is not one of this server and account.
+  KAT_KS_FAILURE_NOT_ACCEPTED = 6,
+} kat_ks_failure;
+
 // Which call a completion belongs to.
 typedef enum {
   // kat_client_add_token_submit: take a token.
@@ -193,6 +210,10 @@ typedef enum {
   KAT_OPERATION_SESSION_INFO = 9,
   // kat_client_end_session_submit: nothing to take.
   KAT_OPERATION_END_SESSION = 10,
+  // kat_provider_get_submit: take a session.
+  KAT_OPERATION_PROVIDER_GET = 11,
+  // kat_provider_reject_submit: take a session.
+  KAT_OPERATION_PROVIDER_REJECT = 12,
 } kat_operation;
 
 // Where a privilege string is going to be used; the server treats the two differently.
@@ -290,10 +311,31 @@ typedef struct kat_list_params kat_list_params;
 // What is borrowed from it is valid until it is changed or freed.
 typedef struct kat_privileges kat_privileges;
 
+// Hands out sessions of one token, and starts one only when there is no good one.
+//
+// 1. Make one with kat_provider_new, for as long as the program runs.
+// 2. Before each use of the API ask kat_provider_get for a session: it is good now. Most calls return one that
+//    is kept, without talking to the server.
+// 3. When the API refuses it with INVALID_KS, say so with kat_provider_reject, and try once more with what
+//    that returns.
+//
+// A session is renewed when a tenth of its life is left, at most 300 s: one caller does it while the others go
+// on with the old one, and once that has expired all wait for the one renewal. For equal keys there is never
+// more than one exchange at a time, however many threads or queued calls ask. A caller that gives up disturbs
+// no other. A failed renewal keeps the old session for as long as it lasts, and the next try waits: 1 s, 2 s,
+// 4 s, up to a minute.
+//
+// Every function takes it as a pointer to const: one provider serves all threads. It starts no thread and
+// never ends a session on the server. After fork it works on both sides; a child begins with no session.
+typedef struct kat_provider kat_provider;
+
+// Settings of a provider.
+typedef struct kat_provider_params kat_provider_params;
+
 // Calls in flight, and a file descriptor that says when one has completed.
 //
 // 1. Make one with kat_queue_new, and have poll, epoll or select watch kat_queue_fd for reading.
-// 2. Submit calls with the functions called kat_client_..._submit. They return at once. tag is any number
+// 2. Submit calls with the functions called ..._submit. They return at once. tag is any number
 //    (or pointer, by way of uintptr_t) that the caller knows the call by; tags may repeat. *operation, which
 //    may be NULL, gets a number that never repeats, for kat_queue_cancel.
 // 3. When the descriptor is readable, collect with kat_queue_next and take the result out of the
@@ -303,7 +345,7 @@ typedef struct kat_privileges kat_privileges;
 // readable if and only if a completion waits (level-triggered). A call is in flight from its submission until
 // its completion is collected; beyond the limit, submit returns KAT_STATUS_QUEUE_FULL and the call is not made.
 //
-// All functions may be called from many threads at once, also kat_queue_next. One queue may serve many clients.
+// All functions may be called from many threads at once, also kat_queue_next. One queue may serve many clients and providers.
 // The first call submitted for a client starts a thread that makes this client's calls (with the signal mask of
 // the thread that submits it) until the client and its calls are gone; nothing of the caller's runs on it.
 // After fork, in the child, every function answers KAT_STATUS_FORKED; kat_queue_free is harmless there.
@@ -317,6 +359,10 @@ typedef struct kat_session kat_session;
 
 // What the server reads from a session: the answer of kat_client_session_info.
 typedef struct kat_session_info kat_session_info;
+
+// Which session is wanted of a provider. Equal keys share a session; min_remaining is a wish of the call and
+// does not tell keys apart.
+typedef struct kat_session_key kat_session_key;
 
 // What to exchange for a session.
 typedef struct kat_session_params kat_session_params;
@@ -353,6 +399,14 @@ typedef struct kat_token_list kat_token_list;
 // let whoever exchanges the token choose ADMIN. An update changes what is set or cleared, and nothing else.
 typedef struct kat_token_params kat_token_params;
 
+// Where a provider gets its token's id and value from. It asks for every session that it starts, so that a
+// changed variable or file counts from the next session on. Nothing changes a source, so it may serve many
+// providers.
+//
+// A source that has no token is not an error before a session is to be started: the call then returns
+// KAT_STATUS_INVALID_ARG.
+typedef struct kat_token_source kat_token_source;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -370,7 +424,7 @@ uint32_t kat_version_number(void);
 KAT_MUST_USE kat_status kat_client_new(const kat_config *config, kat_client **out, kat_error **err);
 
 // Closes the connections and frees a client that no call uses any more. Operations that were submitted to a
-// queue go on. NULL does nothing.
+// queue go on, and so do providers; the connections are then closed with the last of them. NULL does nothing.
 void kat_client_free(kat_client *client);
 
 // The service URL in use. Borrowed from the client.
@@ -994,6 +1048,130 @@ const char *kat_lint_list_message(const kat_lint_list *lints, size_t index);
 // Frees it. NULL does nothing.
 void kat_lint_list_free(kat_lint_list *lints);
 
+// This token, for good.
+KAT_MUST_USE
+kat_status kat_token_source_value(const char *id,
+                                  const char *value,
+                                  kat_token_source **out,
+                                  kat_error **err);
+
+// KALTURA_APP_TOKEN_ID and KALTURA_APP_TOKEN. They are read whenever a session is started, on any thread that
+// waits for it or on a queue's: the program must not change its environment meanwhile.
+KAT_MUST_USE kat_status kat_token_source_environment(kat_token_source **out, kat_error **err);
+
+// A token with this id, whose value is in the environment variable called name. Read as by
+// kat_token_source_environment; an empty variable is unset.
+KAT_MUST_USE
+kat_status kat_token_source_variable(const char *id,
+                                     const char *name,
+                                     kat_token_source **out,
+                                     kat_error **err);
+
+// A JSON file with "id", "token" and, if it is known, "hashType", which wins over the provider's. Read again
+// for every session that is started.
+KAT_MUST_USE kat_status kat_token_source_file(const char *path, kat_token_source **out, kat_error **err);
+
+// A token with this id, whose value is all that is in the file, such as a mounted secret; a newline at its end
+// is left out. Read again for every session that is started.
+KAT_MUST_USE
+kat_status kat_token_source_value_file(const char *id,
+                                       const char *path,
+                                       kat_token_source **out,
+                                       kat_error **err);
+
+// Frees a source; providers that were made with it go on. NULL does nothing.
+void kat_token_source_free(kat_token_source *source);
+
+// Parameters with nothing set.
+kat_provider_params *kat_provider_params_new(void);
+
+// Frees parameters. NULL does nothing.
+void kat_provider_params_free(kat_provider_params *params);
+
+// The token's hash type: KAT_HASH_SHA256 and its kin. "auto" finds it out: SHA256 is tried first, another only
+// after INVALID_APP_TOKEN_HASH, and the one that works is remembered; a wrong value of the token then costs
+// four exchanges. NULL: unset, which means SHA256.
+kat_status kat_provider_params_set_hash_type(kat_provider_params *params,
+                                             const char *hash_type);
+
+// How many sessions are kept at most, one for each key; 10,000 unless set, and 0 counts as 1. Those that were
+// asked for longest ago go first.
+kat_status kat_provider_params_set_capacity(kat_provider_params *params, size_t sessions);
+
+// A key with nothing set: sessions as the token gives them.
+kat_session_key *kat_session_key_new(void);
+
+// Frees a key. NULL does nothing.
+void kat_session_key_free(kat_session_key *key);
+
+// The session's user; one of the token's own wins. NULL: unset.
+kat_status kat_session_key_set_user_id(kat_session_key *key, const char *user_id);
+
+// The session's type, a kat_session_type; one of the token's own wins. KAT_ABSENT: unset.
+kat_status kat_session_key_set_session_type(kat_session_key *key, int64_t session_type);
+
+// Privileges in addition to the token's, such as "sview:1_abc". NULL: unset.
+kat_status kat_session_key_set_privileges(kat_session_key *key, const char *privileges);
+
+// How long sessions are to live, in seconds; the token's own limit caps it. KAT_ABSENT: unset, which leaves it
+// to the server.
+kat_status kat_session_key_set_duration(kat_session_key *key,
+                                        int64_t duration);
+
+// For how many seconds the session that is handed out must still be good; when no session lives that long, the
+// call returns KAT_STATUS_INVALID_ARG. Near to a session's whole life it starts one with almost every call.
+// KAT_ABSENT: unset, which means that it is good now.
+kat_status kat_session_key_set_min_remaining(kat_session_key *key,
+                                             int64_t min_remaining);
+
+// A provider of sessions of the source's token. params may be NULL. Asks neither the server nor the source yet.
+// It keeps what it needs of client and source, which may be freed before it.
+//
+// KAT_STATUS_INVALID_ARG for what a setter of params refused.
+KAT_MUST_USE
+kat_status kat_provider_new(const kat_client *client,
+                            const kat_token_source *source,
+                            const kat_provider_params *params,
+                            kat_provider **out,
+                            kat_error **err);
+
+// Wipes what is kept and frees a provider that no call uses any more. Calls that were submitted to a queue go
+// on, the sessions live on at the server and so do those that were handed out. NULL does nothing.
+void kat_provider_free(kat_provider *provider);
+
+// A session that is good now, and for the key's min_remaining. key may be NULL: the session as the token gives
+// it. Blocks only while a session has to be started for it.
+//
+// KAT_STATUS_INVALID_ARG when the source has no token, or when sessions do not live as long as is asked for.
+// KAT_STATUS_API with "INVALID_KS" for a while after replacements, too, were refused: see kat_provider_reject.
+//
+// cancel may be NULL. It ends this call only: others that wait for the same session get it.
+KAT_MUST_USE
+kat_status kat_provider_get(const kat_provider *provider,
+                            const kat_session_key *key,
+                            const kat_cancel *cancel,
+                            kat_session **out,
+                            kat_error **err);
+
+// Takes back a session of this provider that the API refused, for a reason that is a kat_ks_failure, and
+// returns the one to try again with, once. The refused one is still the caller's to free.
+//
+// Another session is started only for KAT_KS_FAILURE_EXPIRED and _ACTIONS_LIMIT, and not again and again; for
+// _LOGGED_OUT only if the source has another token by now. When somebody has replaced the session meanwhile,
+// that replacement is returned.
+//
+// KAT_STATUS_API with "INVALID_KS" when another session would not help. KAT_STATUS_INVALID_ARG for a session
+// that no provider handed out. Otherwise as kat_provider_get.
+//
+// cancel may be NULL.
+KAT_MUST_USE
+kat_status kat_provider_reject(const kat_provider *provider,
+                               const kat_session *session,
+                               int32_t reason,
+                               const kat_cancel *cancel,
+                               kat_session **out,
+                               kat_error **err);
+
 // A queue that accepts up to limit calls at a time; limit is at least 1.
 //
 // KAT_STATUS_INVALID_ARG when limit is 0 or the system gives no descriptor.
@@ -1059,7 +1237,7 @@ kat_status kat_completion_take_list(kat_completion *completion,
                                     kat_token_list **out,
                                     kat_error **err);
 
-// The session of a start.
+// The session of a start, or of a provider's get or reject.
 //
 // KAT_STATUS_WRONG_TAKE when the completion holds no such result, or it was taken already; the
 // completion is then as it was.
@@ -1174,6 +1352,26 @@ kat_status kat_client_end_session_submit(const kat_client *client,
                                          uint64_t tag,
                                          uint64_t *operation,
                                          kat_error **err);
+
+// Submits what kat_provider_get does. operation may be NULL. However many wait for one session, it is started
+// once; kat_queue_cancel gives up the one call and none of the others.
+KAT_MUST_USE
+kat_status kat_provider_get_submit(const kat_provider *provider,
+                                   const kat_session_key *key,
+                                   const kat_queue *queue,
+                                   uint64_t tag,
+                                   uint64_t *operation,
+                                   kat_error **err);
+
+// Submits what kat_provider_reject does. operation may be NULL.
+KAT_MUST_USE
+kat_status kat_provider_reject_submit(const kat_provider *provider,
+                                      const kat_session *session,
+                                      int32_t reason,
+                                      const kat_queue *queue,
+                                      uint64_t tag,
+                                      uint64_t *operation,
+                                      kat_error **err);
 
 // The session itself, for the ks parameter of API calls. A secret. Borrowed.
 const char *kat_session_ks(const kat_session *session);

@@ -257,6 +257,7 @@ using token_status = kat_app_token_status;
 using token_field = kat_token_field;
 using privilege_use = kat_privilege_use;
 using operation = kat_operation;
+using ks_failure = kat_ks_failure;
 
 inline std::string_view version() noexcept { return kat_version(); }
 
@@ -527,6 +528,12 @@ private:
     detail::owned<kat_cancel, kat_cancel_free> raw_;
 };
 
+namespace detail {
+
+inline const kat_cancel *raw(const cancel *c) noexcept { return c ? c->get() : nullptr; }
+
+} // namespace detail
+
 // A walk over all tokens, for range-for: an element is a token where the walk can throw, and otherwise a
 // result<token>, after whose error the walk ends.
 class token_walk {
@@ -537,7 +544,7 @@ public:
     outcome<std::optional<token>> next(const cancel *give_up = nullptr) {
         kat_token *handle = nullptr;
         kat_error *raw = nullptr;
-        kat_status status = kat_token_iter_next(raw_.get(), give_up ? give_up->get() : nullptr, &handle, &raw);
+        kat_status status = kat_token_iter_next(raw_.get(), detail::raw(give_up), &handle, &raw);
         if (status == KAT_STATUS_END)
             return std::optional<token>();
         if (status != KAT_STATUS_OK)
@@ -605,6 +612,7 @@ public:
             dropped.emplace_back(kat_session_dropped_privilege(raw_.get(), i));
         return dropped;
     }
+    kat_session *get() const noexcept { return raw_.get(); }
 
 private:
     detail::owned<kat_session, kat_session_free> raw_;
@@ -642,30 +650,30 @@ public:
 
     outcome<token> add_token(const token_params &params, const cancel *c = nullptr) const {
         return detail::make<token, kat_token>(
-            [&](auto out, auto err) { return kat_client_add_token(get(), params.get(), raw(c), out, err); });
+            [&](auto out, auto err) { return kat_client_add_token(get(), params.get(), detail::raw(c), out, err); });
     }
     outcome<token> get_token(std::string_view id, const response_profile *profile = nullptr,
                              const cancel *c = nullptr) const {
         detail::terminated text(id);
         return detail::make<token, kat_token>([&](auto out, auto err) {
-            return kat_client_get_token(get(), text.c_str(), profile ? profile->get() : nullptr, raw(c), out, err);
+            return kat_client_get_token(get(), text.c_str(), profile ? profile->get() : nullptr, detail::raw(c), out, err);
         });
     }
     outcome<token> update_token(std::string_view id, const token_params &params, const cancel *c = nullptr) const {
         detail::terminated text(id);
         return detail::make<token, kat_token>([&](auto out, auto err) {
-            return kat_client_update_token(get(), text.c_str(), params.get(), raw(c), out, err);
+            return kat_client_update_token(get(), text.c_str(), params.get(), detail::raw(c), out, err);
         });
     }
     outcome<void> delete_token(std::string_view id, const cancel *c = nullptr) const {
         detail::terminated text(id);
         kat_error *err = nullptr;
-        kat_status status = kat_client_delete_token(get(), text.c_str(), raw(c), &err);
+        kat_status status = kat_client_delete_token(get(), text.c_str(), detail::raw(c), &err);
         return detail::done(status, err);
     }
     outcome<token_list> list_tokens(const list_params &params = list_params(), const cancel *c = nullptr) const {
         return detail::make<token_list, kat_token_list>(
-            [&](auto out, auto err) { return kat_client_list_tokens(get(), params.get(), raw(c), out, err); });
+            [&](auto out, auto err) { return kat_client_list_tokens(get(), params.get(), detail::raw(c), out, err); });
     }
     outcome<token_walk> tokens(const list_params &params = list_params()) const {
         return detail::make<token_walk, kat_token_iter>(
@@ -673,15 +681,15 @@ public:
     }
     outcome<session> start_session(const session_params &params, const cancel *c = nullptr) const {
         return detail::make<session, kat_session>(
-            [&](auto out, auto err) { return kat_client_start_session(get(), params.get(), raw(c), out, err); });
+            [&](auto out, auto err) { return kat_client_start_session(get(), params.get(), detail::raw(c), out, err); });
     }
     outcome<session> start_widget_session(const cancel *c = nullptr) const {
         return detail::make<session, kat_session>(
-            [&](auto out, auto err) { return kat_client_start_widget_session(get(), raw(c), out, err); });
+            [&](auto out, auto err) { return kat_client_start_widget_session(get(), detail::raw(c), out, err); });
     }
     outcome<session> start_admin_session(const cancel *c = nullptr) const {
         return detail::make<session, kat_session>(
-            [&](auto out, auto err) { return kat_client_start_admin_session(get(), raw(c), out, err); });
+            [&](auto out, auto err) { return kat_client_start_admin_session(get(), detail::raw(c), out, err); });
     }
     outcome<session> sign_admin_session(int version = 2) const {
         return detail::make<session, kat_session>(
@@ -692,20 +700,121 @@ public:
                                           const cancel *c = nullptr) const {
         detail::terminated text(ks.value_or(std::string_view()));
         return detail::make<session_info, kat_session_info>([&](auto out, auto err) {
-            return kat_client_session_info(get(), ks ? text.c_str() : nullptr, raw(c), out, err);
+            return kat_client_session_info(get(), ks ? text.c_str() : nullptr, detail::raw(c), out, err);
         });
     }
     outcome<void> end_session(std::string_view ks, const cancel *c = nullptr) const {
         detail::terminated text(ks);
         kat_error *err = nullptr;
-        kat_status status = kat_client_end_session(get(), text.c_str(), raw(c), &err);
+        kat_status status = kat_client_end_session(get(), text.c_str(), detail::raw(c), &err);
         return detail::done(status, err);
     }
     kat_client *get() const noexcept { return raw_.get(); }
 
 private:
-    static const kat_cancel *raw(const cancel *c) noexcept { return c ? c->get() : nullptr; }
     detail::owned<kat_client, kat_client_free> raw_;
+};
+
+// Where a provider gets its token's id and value from, for every session that it starts.
+class token_source {
+public:
+    explicit token_source(kat_token_source *raw) noexcept : raw_(raw) {}
+    static outcome<token_source> value(std::string_view id, std::string_view value) {
+        return from(kat_token_source_value, id, value);
+    }
+    static outcome<token_source> environment() {
+        return detail::make<token_source, kat_token_source>(
+            [](auto out, auto err) { return kat_token_source_environment(out, err); });
+    }
+    static outcome<token_source> variable(std::string_view id, std::string_view name) {
+        return from(kat_token_source_variable, id, name);
+    }
+    static outcome<token_source> file(std::string_view path) {
+        detail::terminated text(path);
+        return detail::make<token_source, kat_token_source>(
+            [&](auto out, auto err) { return kat_token_source_file(text.c_str(), out, err); });
+    }
+    static outcome<token_source> value_file(std::string_view id, std::string_view path) {
+        return from(kat_token_source_value_file, id, path);
+    }
+    kat_token_source *get() const noexcept { return raw_.get(); }
+
+private:
+    static outcome<token_source> from(kat_status (*make)(const char *, const char *, kat_token_source **, kat_error **),
+                                      std::string_view id, std::string_view rest) {
+        detail::terminated first(id), second(rest);
+        return detail::make<token_source, kat_token_source>(
+            [&](auto out, auto err) { return make(first.c_str(), second.c_str(), out, err); });
+    }
+    detail::owned<kat_token_source, kat_token_source_free> raw_;
+};
+
+// Settings of a provider.
+class provider_params {
+public:
+    provider_params() : raw_(detail::allocated(kat_provider_params_new())) {}
+    provider_params &hash_type(std::string_view text) {
+        return kat_provider_params_set_hash_type(get(), detail::terminated(text).c_str()), *this;
+    }
+    provider_params &capacity(std::size_t sessions) {
+        return kat_provider_params_set_capacity(get(), sessions), *this;
+    }
+    kat_provider_params *get() const noexcept { return raw_.get(); }
+
+private:
+    detail::owned<kat_provider_params, kat_provider_params_free> raw_;
+};
+
+// Which session is wanted of a provider.
+class session_key {
+public:
+    session_key() : raw_(detail::allocated(kat_session_key_new())) {}
+    session_key &user_id(std::string_view text) { return set(kat_session_key_set_user_id, text); }
+    session_key &session_type(std::int64_t type) { return kat_session_key_set_session_type(get(), type), *this; }
+    session_key &privileges(std::string_view text) { return set(kat_session_key_set_privileges, text); }
+    session_key &duration(std::int64_t s) { return kat_session_key_set_duration(get(), s), *this; }
+    session_key &min_remaining(std::int64_t s) { return kat_session_key_set_min_remaining(get(), s), *this; }
+    kat_session_key *get() const noexcept { return raw_.get(); }
+
+private:
+    session_key &set(kat_status (*setter)(kat_session_key *, const char *), std::string_view text) {
+        setter(get(), detail::terminated(text).c_str());
+        return *this;
+    }
+    detail::owned<kat_session_key, kat_session_key_free> raw_;
+};
+
+// Hands out sessions of one token, and starts one only when there is no good one. One provider serves all threads.
+class provider {
+public:
+    explicit provider(kat_provider *raw) noexcept : raw_(raw) {}
+#ifndef KAT_NO_EXCEPTIONS
+    provider(const client &by, const token_source &source, const provider_params &params = provider_params())
+        : provider(make(by, source, params)) {}
+#endif
+    static outcome<provider> make(const client &by, const token_source &source,
+                                  const provider_params &params = provider_params()) {
+        return detail::make<provider, kat_provider>([&](auto out, auto err) {
+            return kat_provider_new(by.get(), source.get(), params.get(), out, err);
+        });
+    }
+
+    // A session that is good now.
+    outcome<session> get(const session_key &key = session_key(), const cancel *c = nullptr) const {
+        return detail::make<session, kat_session>([&](auto out, auto err) {
+            return kat_provider_get(handle(), key.get(), detail::raw(c), out, err);
+        });
+    }
+    // Takes back a session that the API refused, and returns the one to try again with.
+    outcome<session> reject(const session &refused, ks_failure reason, const cancel *c = nullptr) const {
+        return detail::make<session, kat_session>([&](auto out, auto err) {
+            return kat_provider_reject(handle(), refused.get(), reason, detail::raw(c), out, err);
+        });
+    }
+    kat_provider *handle() const noexcept { return raw_.get(); }
+
+private:
+    detail::owned<kat_provider, kat_provider_free> raw_;
 };
 
 // What came of a submitted call.
@@ -775,7 +884,7 @@ public:
         return detail::done(status, err);
     }
 
-    // Submit what the client's function of the same name does; each returns the call's number.
+    // Submit what the client's or the provider's function of that name does; each returns the call's number.
     outcome<std::uint64_t> add_token(const client &by, const token_params &params, std::uint64_t tag) const {
         return submit([&](auto number, auto err) {
             return kat_client_add_token_submit(by.get(), params.get(), get(), tag, number, err);
@@ -833,6 +942,17 @@ public:
         detail::terminated text(ks);
         return submit([&](auto number, auto err) {
             return kat_client_end_session_submit(by.get(), text.c_str(), get(), tag, number, err);
+        });
+    }
+    outcome<std::uint64_t> provider_get(const provider &by, const session_key &key, std::uint64_t tag) const {
+        return submit([&](auto number, auto err) {
+            return kat_provider_get_submit(by.handle(), key.get(), get(), tag, number, err);
+        });
+    }
+    outcome<std::uint64_t> provider_reject(const provider &by, const session &refused, ks_failure reason,
+                                           std::uint64_t tag) const {
+        return submit([&](auto number, auto err) {
+            return kat_provider_reject_submit(by.handle(), refused.get(), reason, get(), tag, number, err);
         });
     }
     kat_queue *get() const noexcept { return raw_.get(); }

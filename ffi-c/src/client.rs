@@ -1,6 +1,7 @@
 //! `kat_client`, its blocking calls, and `kat_cancel` to give them up.
 
 use std::ffi::c_char;
+use std::sync::Arc;
 
 use kaltura_app_token as core;
 use kaltura_app_token::blocking;
@@ -22,7 +23,7 @@ use crate::token::{kat_token, kat_token_iter, kat_token_list};
 /// loop use the functions called ..._submit.
 #[derive(Debug)]
 pub struct kat_client {
-    pub(crate) client: blocking::Client,
+    pub(crate) client: Arc<blocking::Client>,
     service_url: Text,
 }
 
@@ -41,13 +42,20 @@ impl kat_client {
         cancel: Option<&kat_cancel>,
         operation: Operation,
     ) -> Result<T, Failure> {
-        let cancel = cancel.map_or_else(core::Cancel::new, |cancel| cancel.0.clone());
-        let mut answer = self
-            .client
-            .run(&cancel, None, async |client| operation.run(client).await)?;
-        // Every operation has one kind of answer; another one is a defect.
-        T::take(&mut answer).ok_or_else(Failure::panicked)
+        wait(&self.client, cancel, operation)
     }
+}
+
+/// Makes a call of this client's and waits for it on this thread.
+pub(crate) fn wait<T: Take>(
+    client: &blocking::Client,
+    cancel: Option<&kat_cancel>,
+    operation: Operation,
+) -> Result<T, Failure> {
+    let cancel = cancel.map_or_else(core::Cancel::new, |cancel| cancel.0.clone());
+    let mut answer = client.run(&cancel, None, async |client| operation.run(client).await)?;
+    // Every operation has one kind of answer; another one is a defect.
+    T::take(&mut answer).ok_or_else(Failure::panicked)
 }
 
 /// A client for what the config says. Connects to nothing yet, and keeps nothing of the config.
@@ -67,7 +75,7 @@ pub unsafe extern "C" fn kat_client_new(
             let client = config.connect()?;
             let service_url = client.service_url()?.into();
             out.give(kat_client {
-                client,
+                client: Arc::new(client),
                 service_url,
             });
             Ok(())
@@ -76,7 +84,7 @@ pub unsafe extern "C" fn kat_client_new(
 }
 
 /// Closes the connections and frees a client that no call uses any more. Operations that were submitted to a
-/// queue go on. NULL does nothing.
+/// queue go on, and so do providers; the connections are then closed with the last of them. NULL does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kat_client_free(client: *mut kat_client) {
     // SAFETY: the caller keeps the header's contract.

@@ -72,11 +72,12 @@
 //! handle is freed. Copies that the caller makes are the caller's.
 //!
 //! Processes. After fork a child may use and must not share: a kat_client works on both sides, each with
-//! connections of its own. A kat_queue or kat_token_iter answers KAT_STATUS_FORKED in the child, which
-//! may free it. The library installs no signal handler, prints nothing, never exits, and has no global
-//! state. It reads the environment only in kat_config_from_env, after
-//! kat_config_set_network_environment, and, for https without a CA file, SSL_CERT_FILE and SSL_CERT_DIR
-//! as OpenSSL does. Only a kat_queue starts a thread: one for each client that something was submitted
+//! connections of its own, and so does a kat_provider, which begins with no session in the child. A
+//! kat_queue or kat_token_iter answers KAT_STATUS_FORKED in the child, which may free it. The library
+//! installs no signal handler, prints nothing, never exits, and has no global state. It reads the
+//! environment only in kat_config_from_env, after kat_config_set_network_environment, for a
+//! kat_token_source that says so, and, for https without a CA file, SSL_CERT_FILE and SSL_CERT_DIR as
+//! OpenSSL does. Only a kat_queue starts a thread: one for each client that something was submitted
 //! for. (Looking up a host's name takes another for a few seconds.)
 //!
 //! Versions. 0.x promises nothing from one minor version to the next; the soname says 0.MINOR. From 1.0 on
@@ -110,6 +111,7 @@ pub mod ks;
 pub mod operation;
 pub mod params;
 pub mod privileges;
+pub mod provider;
 pub mod queue;
 pub mod session;
 pub mod text;

@@ -1,6 +1,7 @@
 //! The calls to the server, each as one value that can be waited for or put into a queue.
 
 use std::ffi::c_char;
+use std::time::Duration;
 
 use kaltura_app_token as core;
 
@@ -31,6 +32,10 @@ pub enum kat_operation {
     SessionInfo = 9,
     /// kat_client_end_session_submit: nothing to take.
     EndSession = 10,
+    /// kat_provider_get_submit: take a session.
+    ProviderGet = 11,
+    /// kat_provider_reject_submit: take a session.
+    ProviderReject = 12,
 }
 
 /// A call with its arguments.
@@ -46,6 +51,8 @@ pub(crate) enum Operation {
     StartAdminSession,
     SessionInfo(Option<core::Secret>),
     EndSession(core::Secret),
+    ProviderGet(core::SessionProvider, core::SessionKey, Duration),
+    ProviderReject(core::SessionProvider, core::Session, core::KsFailure),
 }
 
 /// What a call came to.
@@ -124,6 +131,8 @@ impl Operation {
             Self::StartAdminSession => kat_operation::StartAdminSession,
             Self::SessionInfo(..) => kat_operation::SessionInfo,
             Self::EndSession(..) => kat_operation::EndSession,
+            Self::ProviderGet(..) => kat_operation::ProviderGet,
+            Self::ProviderReject(..) => kat_operation::ProviderReject,
         }
     }
 
@@ -156,7 +165,23 @@ impl Operation {
                 .await
                 .map(Answer::SessionInfo),
             Self::EndSession(ks) => client.end_session(&ks).await.map(|()| Answer::Nothing),
+            Self::ProviderGet(provider, key, min_remaining) => given_up_with(&client, provider)
+                .get_with(&key, min_remaining)
+                .await
+                .map(Answer::Session),
+            Self::ProviderReject(provider, session, reason) => given_up_with(&client, provider)
+                .reject(&session, reason)
+                .await
+                .map(Answer::Session),
         }
+    }
+}
+
+/// The provider for one call, which ends when the client of this call is told to give up.
+fn given_up_with(client: &core::Client, provider: core::SessionProvider) -> core::SessionProvider {
+    match client.cancel() {
+        Some(cancel) => provider.with_cancel(cancel),
+        None => provider,
     }
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use kaltura_app_token as core;
-use kaltura_app_token::Refused;
+use kaltura_app_token::{Refused, blocking};
 use std::ffi::c_char;
 use std::os::fd::AsRawFd;
 
@@ -13,13 +13,14 @@ use crate::client::kat_client;
 use crate::error::{kat_error, kat_status};
 use crate::operation::{Answer, Operation, Take, kat_operation};
 use crate::params::{kat_list_params, kat_response_profile, kat_session_params, kat_token_params};
+use crate::provider::{kat_provider, kat_session_key};
 use crate::session::{kat_session, kat_session_info};
 use crate::token::{kat_token, kat_token_list};
 
 /// Calls in flight, and a file descriptor that says when one has completed.
 ///
 /// 1. Make one with kat_queue_new, and have poll, epoll or select watch kat_queue_fd for reading.
-/// 2. Submit calls with the functions called kat_client_..._submit. They return at once. tag is any number
+/// 2. Submit calls with the functions called ..._submit. They return at once. tag is any number
 ///    (or pointer, by way of uintptr_t) that the caller knows the call by; tags may repeat. *operation, which
 ///    may be NULL, gets a number that never repeats, for kat_queue_cancel.
 /// 3. When the descriptor is readable, collect with kat_queue_next and take the result out of the
@@ -29,7 +30,7 @@ use crate::token::{kat_token, kat_token_list};
 /// readable if and only if a completion waits (level-triggered). A call is in flight from its submission until
 /// its completion is collected; beyond the limit, submit returns KAT_STATUS_QUEUE_FULL and the call is not made.
 ///
-/// All functions may be called from many threads at once, also kat_queue_next. One queue may serve many clients.
+/// All functions may be called from many threads at once, also kat_queue_next. One queue may serve many clients and providers.
 /// The first call submitted for a client starts a thread that makes this client's calls (with the signal mask of
 /// the thread that submits it) until the client and its calls are gone; nothing of the caller's runs on it.
 /// After fork, in the child, every function answers KAT_STATUS_FORKED; kat_queue_free is harmless there.
@@ -149,6 +150,36 @@ pub unsafe extern "C" fn kat_queue_cancel(
 /// # Safety
 /// As for [`call`].
 unsafe fn submit(
+    queue: *const kat_queue,
+    tag: u64,
+    number: *mut u64,
+    err: *mut *mut kat_error,
+    read: impl for<'a> FnOnce(&'a Caller) -> Result<(&'a blocking::Client, Operation), Failure>,
+) -> kat_status {
+    // SAFETY: as above.
+    unsafe {
+        call(err, |c| {
+            let ((client, operation), queue) = (read(c)?, c.handle(queue, "queue")?);
+            let tag = Tag {
+                caller: tag,
+                kind: operation.kind(),
+            };
+            let accepted = queue
+                .0
+                .submit(client, tag, |client| operation.run(client))?;
+            if let Some(number) = c.optional_out(number) {
+                number.put(accepted);
+            }
+            Ok(())
+        })
+    }
+}
+
+/// As [`submit`], for the calls of a client.
+///
+/// # Safety
+/// As for [`call`].
+unsafe fn submit_of_client(
     client: *const kat_client,
     queue: *const kat_queue,
     tag: u64,
@@ -158,20 +189,9 @@ unsafe fn submit(
 ) -> kat_status {
     // SAFETY: as above.
     unsafe {
-        call(err, |c| {
-            let (client, queue) = (c.handle(client, "client")?, c.handle(queue, "queue")?);
-            let operation = read(c)?;
-            let tag = Tag {
-                caller: tag,
-                kind: operation.kind(),
-            };
-            let accepted = queue
-                .0
-                .submit(&client.client, tag, |client| operation.run(client))?;
-            if let Some(number) = c.optional_out(number) {
-                number.put(accepted);
-            }
-            Ok(())
+        submit(queue, tag, number, err, |c| {
+            let client = c.handle(client, "client")?;
+            Ok((&client.client, read(c)?))
         })
     }
 }
@@ -295,7 +315,7 @@ pub unsafe extern "C" fn kat_completion_take_list(
     }
 }
 
-/// The session of a start.
+/// The session of a start, or of a provider's get or reject.
 ///
 /// KAT_STATUS_WRONG_TAKE when the completion holds no such result, or it was taken already; the
 /// completion is then as it was.
@@ -374,7 +394,7 @@ pub unsafe extern "C" fn kat_client_add_token_submit(
 ) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
-        submit(client, queue, tag, operation, err, |c| {
+        submit_of_client(client, queue, tag, operation, err, |c| {
             Operation::add_token(c, params)
         })
     }
@@ -394,7 +414,7 @@ pub unsafe extern "C" fn kat_client_get_token_submit(
 ) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
-        submit(client, queue, tag, operation, err, |c| {
+        submit_of_client(client, queue, tag, operation, err, |c| {
             Operation::get_token(c, id, profile)
         })
     }
@@ -414,7 +434,7 @@ pub unsafe extern "C" fn kat_client_update_token_submit(
 ) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
-        submit(client, queue, tag, operation, err, |c| {
+        submit_of_client(client, queue, tag, operation, err, |c| {
             Operation::update_token(c, id, params)
         })
     }
@@ -433,7 +453,7 @@ pub unsafe extern "C" fn kat_client_delete_token_submit(
 ) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
-        submit(client, queue, tag, operation, err, |c| {
+        submit_of_client(client, queue, tag, operation, err, |c| {
             Operation::delete_token(c, id)
         })
     }
@@ -452,7 +472,7 @@ pub unsafe extern "C" fn kat_client_list_tokens_submit(
 ) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
-        submit(client, queue, tag, operation, err, |c| {
+        submit_of_client(client, queue, tag, operation, err, |c| {
             Operation::list_tokens(c, params)
         })
     }
@@ -471,7 +491,7 @@ pub unsafe extern "C" fn kat_client_start_session_submit(
 ) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
-        submit(client, queue, tag, operation, err, |c| {
+        submit_of_client(client, queue, tag, operation, err, |c| {
             Operation::start_session(c, params)
         })
     }
@@ -489,7 +509,7 @@ pub unsafe extern "C" fn kat_client_start_widget_session_submit(
 ) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
-        submit(client, queue, tag, operation, err, |_| {
+        submit_of_client(client, queue, tag, operation, err, |_| {
             Ok(Operation::StartWidgetSession)
         })
     }
@@ -507,7 +527,7 @@ pub unsafe extern "C" fn kat_client_start_admin_session_submit(
 ) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
-        submit(client, queue, tag, operation, err, |_| {
+        submit_of_client(client, queue, tag, operation, err, |_| {
             Ok(Operation::StartAdminSession)
         })
     }
@@ -526,7 +546,7 @@ pub unsafe extern "C" fn kat_client_session_info_submit(
 ) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
-        submit(client, queue, tag, operation, err, |c| {
+        submit_of_client(client, queue, tag, operation, err, |c| {
             Operation::session_info(c, ks)
         })
     }
@@ -545,8 +565,50 @@ pub unsafe extern "C" fn kat_client_end_session_submit(
 ) -> kat_status {
     // SAFETY: the caller keeps the header's contract.
     unsafe {
-        submit(client, queue, tag, operation, err, |c| {
+        submit_of_client(client, queue, tag, operation, err, |c| {
             Operation::end_session(c, ks)
+        })
+    }
+}
+
+/// Submits what kat_provider_get does. operation may be NULL. However many wait for one session, it is started
+/// once; kat_queue_cancel gives up the one call and none of the others.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn kat_provider_get_submit(
+    provider: *const kat_provider,
+    key: *const kat_session_key,
+    queue: *const kat_queue,
+    tag: u64,
+    operation: *mut u64,
+    err: *mut *mut kat_error,
+) -> kat_status {
+    // SAFETY: the caller keeps the header's contract.
+    unsafe {
+        submit(queue, tag, operation, err, |c| {
+            let provider = c.handle(provider, "provider")?;
+            Ok((provider.client(), provider.get(c, key)?))
+        })
+    }
+}
+
+/// Submits what kat_provider_reject does. operation may be NULL.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn kat_provider_reject_submit(
+    provider: *const kat_provider,
+    session: *const kat_session,
+    reason: i32,
+    queue: *const kat_queue,
+    tag: u64,
+    operation: *mut u64,
+    err: *mut *mut kat_error,
+) -> kat_status {
+    // SAFETY: the caller keeps the header's contract.
+    unsafe {
+        submit(queue, tag, operation, err, |c| {
+            let provider = c.handle(provider, "provider")?;
+            Ok((provider.client(), provider.reject(c, session, reason)?))
         })
     }
 }

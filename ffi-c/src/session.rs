@@ -20,13 +20,15 @@ struct Fields {
 /// A session that was started. Nothing changes it, so it may be read from many threads.
 #[derive(Debug)]
 pub struct kat_session {
+    /// What a provider knows the session by: without what C reads from here.
+    pub(crate) started: core::Session,
     ks: Text,
     fields: Fields,
     dropped_privileges: Vec<Text>,
 }
 
 impl From<core::Session> for kat_session {
-    fn from(session: core::Session) -> Self {
+    fn from(mut session: core::Session) -> Self {
         Self {
             ks: (&session.ks).into(),
             fields: Fields {
@@ -34,15 +36,15 @@ impl From<core::Session> for kat_session {
                     .session_type
                     .map_or(ABSENT, core::SessionType::value),
                 partner_id: session.partner_id.unwrap_or(ABSENT),
-                user_id: session.user_id.map(Text::from),
+                user_id: session.user_id.take().map(Text::from),
                 expiry: session.expiry.unwrap_or(ABSENT),
-                privileges: session.privileges.map(Text::from),
+                privileges: session.privileges.take().map(Text::from),
             },
-            dropped_privileges: session
-                .dropped_privileges
+            dropped_privileges: std::mem::take(&mut session.dropped_privileges)
                 .into_iter()
                 .map(Text::from)
                 .collect(),
+            started: session,
         }
     }
 }

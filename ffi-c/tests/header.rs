@@ -32,6 +32,7 @@ fn configuration(opening: &str) -> cbindgen::Config {
     let types = [
         "kat_admin_session",
         "kat_app_token_status",
+        "kat_ks_failure",
         "kat_operation",
         "kat_privilege_use",
         "kat_profile_fields",

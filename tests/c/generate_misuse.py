@@ -15,6 +15,8 @@ PROTOTYPE = re.compile(
 SHARED = {
     "kat_client",
     "kat_queue",
+    "kat_token_source",
+    "kat_provider",
     "kat_completion",
     "kat_error",
     "kat_token",
@@ -32,6 +34,8 @@ FRESH = {
     "kat_token_params",
     "kat_list_params",
     "kat_session_params",
+    "kat_provider_params",
+    "kat_session_key",
     "kat_ks_params",
     "kat_privileges",
     "kat_cancel",

@@ -5,6 +5,8 @@
 static struct {
     kat_client *client;
     kat_queue *queue;
+    kat_token_source *token_source;
+    kat_provider *provider;
     kat_completion *completion;
     kat_error *error;
     kat_token *token;
@@ -36,6 +38,9 @@ static void make_shared(void) {
     CHECK_OK(kat_client_new(config, &shared.client, &error));
     kat_config_free(config);
     shared.token = test_token(shared.client);
+    CHECK_OK(kat_token_source_value(kat_token_id(shared.token), kat_token_value(shared.token), &shared.token_source,
+                                    &error));
+    CHECK_OK(kat_provider_new(shared.client, shared.token_source, NULL, &shared.provider, &error));
     CHECK_OK(kat_client_list_tokens(shared.client, NULL, NULL, &shared.token_list, &error));
     CHECK_OK(kat_client_tokens(shared.client, NULL, &shared.token_iter, &error));
     CHECK_OK(kat_client_start_widget_session(shared.client, NULL, &shared.session, &error));
@@ -64,6 +69,8 @@ int main(void) {
     make_shared();
     misuse_everything();
     kat_queue_free(shared.queue);
+    kat_provider_free(shared.provider);
+    kat_token_source_free(shared.token_source);
     kat_completion_free(shared.completion);
     kat_error_free(shared.error);
     kat_token_list_free(shared.token_list);
