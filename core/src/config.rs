@@ -411,7 +411,7 @@ impl Settings {
             let source = &chosen.source;
             return Err(match sources.iter().find(|other| other.source != *source && has(other)) {
                 Some(other) => Error::config(format!(
-                    "{what} is in {}, but {source} already names part of an account: they must come \
+                    "{what} is in {}, but another part of the account is in {source}: they must come \
                      from one source together",
                     other.source
                 ))

@@ -17,7 +17,7 @@ CC=${CC:-cc} CXX=${CXX:-c++}
 warnings="-Wall -Wextra -Werror -pedantic"
 missing=()
 
-C_PROGRAMS="local blocking failures queue fork threads misuse dlclose"
+C_PROGRAMS="local blocking failures queue provider fork threads misuse dlclose"
 CXX_PROGRAMS="wrapper results"
 
 say() { printf '%s\n' "$*"; }
@@ -165,6 +165,23 @@ $CC -std=c99 $warnings "$OUT/opening.c" -o "$OUT/opening" $cflags $libs
 $CXX -std=c++17 $warnings "$OUT/opening.cpp" -o "$OUT/opening_cpp" $cflags $libs
 prints_a_session opening
 prints_a_session opening_cpp
+
+# The programs of the README.
+rm -f "$OUT"/readme-*
+awk -v out="$OUT/readme-" '
+    !file && /^```(c|cpp)$/ { file = out ++programs "." substr($0, 4); next }
+    /^```$/ { file = "" }
+    file { print > file }' "$root/README.md"
+for program in "$OUT"/readme-*.c; do
+    # shellcheck disable=SC2086
+    $CC -std=c99 $warnings "$program" -o "${program%.c}" $cflags $libs
+    say "ok      ${program##*/}"
+done
+for program in "$OUT"/readme-*.cpp; do
+    # shellcheck disable=SC2086
+    $CXX -std=c++17 $warnings "$program" -o "${program%.cpp}" $cflags $libs
+    say "ok      ${program##*/}"
+done
 
 # Examples.
 export KALTURA_ADMIN_SECRET=0123456789abcdef0123456789abcdef

@@ -26,6 +26,11 @@ int main() {
     CHECK(token && token->session_user_id() == "alice");
     auto session = client.start_session(kat::session_params(token->id(), *token->value()));
     CHECK(session && !session->ks().empty());
+    auto source = kat::token_source::value(token->id(), *token->value());
+    auto provider = kat::provider::make(client, *source);
+    CHECK(provider && provider->get()->user_id() == "alice");
+    auto too_long = provider->get(kat::session_key().duration(1).min_remaining(2));
+    CHECK(!too_long && too_long.error().status() == kat::status::invalid_arg);
     std::size_t seen = 0;
     auto walk = client.tokens();
     CHECK(walk);

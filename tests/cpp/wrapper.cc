@@ -35,7 +35,8 @@ template <class T>
 constexpr bool moves_only = std::is_nothrow_move_constructible_v<T> && !std::is_copy_constructible_v<T>;
 static_assert(moves_only<kat::client> && moves_only<kat::config> && moves_only<kat::token> &&
               moves_only<kat::token_list> && moves_only<kat::session> && moves_only<kat::queue> &&
-              moves_only<kat::completion> && moves_only<kat::token_walk> && moves_only<kat::cancel>);
+              moves_only<kat::completion> && moves_only<kat::token_walk> && moves_only<kat::cancel> &&
+              moves_only<kat::token_source> && moves_only<kat::provider> && moves_only<kat::session_key>);
 static_assert(std::is_base_of_v<std::exception, kat::error> && std::is_nothrow_copy_constructible_v<kat::error>);
 
 static kat::config sandbox() {
@@ -113,6 +114,39 @@ static void queued(const kat::client &client) {
     queue.give_up(number);
 }
 
+static void provided(const kat::client &client) {
+    kat::token token = client.add_token(kat::token_params().session_user_id("carol"));
+    auto source = kat::token_source::value(token.id(), *token.value());
+    kat::provider provider(client, source, kat::provider_params().hash_type("auto").capacity(10));
+    kat::session session = provider.get();
+    CHECK(session.user_id() == "carol" && provider.get().ks() == session.ks());
+    kat::session_key key;
+    key.privileges("sview:1_a").session_type(KAT_SESSION_TYPE_USER).duration(60).min_remaining(30);
+    CHECK(provider.get(key).ks() != session.ks());
+    CHECK(thrown([&] { provider.get(key.min_remaining(100)); }).status() == kat::status::invalid_arg);
+    kat::session replacement = provider.reject(session, KAT_KS_FAILURE_EXPIRED);
+    CHECK(replacement.ks() != session.ks() && provider.get().ks() == replacement.ks());
+    kat::queue queue(2);
+    queue.provider_get(provider, kat::session_key(), 1);
+    auto done = queue.next(20000);
+    CHECK(done && done->kind() == KAT_OPERATION_PROVIDER_GET && done->take_session().ks() == replacement.ks());
+    queue.provider_reject(provider, session, KAT_KS_FAILURE_EXPIRED, 2);
+    done = queue.next(20000);
+    CHECK(done && done->kind() == KAT_OPERATION_PROVIDER_REJECT && done->take_session().ks() == replacement.ks());
+    kat::error error = thrown([&] { provider.reject(replacement, KAT_KS_FAILURE_LOGGED_OUT); });
+    CHECK(error.status() == kat::status::api && error.code() == "INVALID_KS");
+    kat::cancel cancel;
+    cancel.trigger();
+    CHECK(thrown([&] { provider.get(kat::session_key().user_id("dave"), &cancel); }).status() ==
+          kat::status::cancelled);
+    kat::provider nothing(client, kat::token_source::file("/nonexistent"));
+    CHECK(thrown([&] { nothing.get(); }).status() == kat::status::invalid_arg);
+    auto other_file = kat::token_source::value_file(token.id(), "/nonexistent");
+    auto variable = kat::token_source::variable(token.id(), "KAT_TEST_UNSET");
+    auto environment = kat::token_source::environment();
+    CHECK(other_file.get() && variable.get() && environment.get());
+}
+
 static void local() {
     CHECK(kat::version() == KAT_VERSION);
     CHECK(kat::token_hash("MD5", "widget-ks", "token-value") == "4a464f122812a052b388aee4403bb531");
@@ -141,4 +175,5 @@ int main() {
     tokens(client);
     sessions(client);
     queued(client);
+    provided(client);
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -50,3 +51,35 @@ def test_the_error_table_is_the_one_in_the_code() -> None:
         assert exit_code(_BY_KIND[kind]("")) == code
     assert exit_code(_BY_KIND["OutcomeUnknown"]("")) == table["OutcomeUnknown"][1]
     assert exit_code(KeyboardInterrupt()) == table["Cancelled"][1]
+
+
+def console(after: str) -> str:
+    """The commands of the console block that follows a text."""
+    block = README.split(after, 1)[1].split("```console\n", 1)[1].split("```", 1)[0]
+    return block.replace("$ ", "", 1).replace("\n$ ", "\n")
+
+
+def test_the_commands_quick_start_works_as_it_is_typed(tmp_path: Path) -> None:
+    with Sandbox() as sandbox:
+        (tmp_path / ".kaltura-secret").write_text(sandbox.admin_secret)
+
+        def type_in(commands: str) -> str:
+            done = subprocess.run(  # noqa: S603
+                ["bash", "-eu", "-c", commands.replace("=eu ", f"={sandbox.service_url} ")],  # noqa: S607
+                cwd=tmp_path,
+                env={"HOME": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"},
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert (done.returncode, done.stderr) == (0, ""), done
+            return done.stdout
+
+        listed = type_in(console("tells the options of each command."))
+        token = json.loads((tmp_path / "token.json").read_text())
+        assert token["id"] in listed
+        assert token["token"] not in listed
+        (tmp_path / "token.txt").write_text(token["token"] + "\n")
+        used = console("without the admin secret:").replace("1_ab12cd34", token["id"])
+        assert type_in(used).startswith("djJ8")
