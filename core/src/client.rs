@@ -489,6 +489,19 @@ impl Client {
         }
     }
 
+    /// Waits for work that can be given up, such as a [`Tokens::fill`], no longer than until this
+    /// client's [`Cancel`] is triggered.
+    ///
+    /// # Errors
+    /// The work's own; `Cancelled`.
+    pub async fn unless_cancelled<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = wait_for(self.cancel.as_ref()) => Err(cancelled_error()),
+        }
+    }
+
     pub(crate) fn without_cancel(mut self) -> Self {
         self.cancel = None;
         self
@@ -537,7 +550,7 @@ impl Client {
             }
         }
         let deadline = self.deadline();
-        let asked_at = self.server_now();
+        let (asked, asked_at) = (self.inner.clock.steady_now(), self.server_now());
         let created = self
             .admin_call(Action::TokenAdd, deadline, |form| {
                 wire::push_new_token(form, token, asked_at)?;
@@ -559,7 +572,7 @@ impl Client {
             });
         match created {
             Err(error) if error.kind() == ErrorKind::OutcomeUnknown => {
-                let error = self.look_for_it(token, asked_at, error, deadline).await;
+                let error = self.look_for_it(token, asked, error, deadline).await;
                 // A caller that has given up does not see the error.
                 log::warn!("{}: {error}", Action::TokenAdd.name());
                 Err(error)
@@ -572,7 +585,7 @@ impl Client {
     async fn look_for_it(
         &self,
         token: &NewToken,
-        asked_at: i64,
+        asked: Duration,
         error: Error,
         deadline: Duration,
     ) -> Error {
@@ -582,6 +595,9 @@ impl Client {
         if cause.kind() == ErrorKind::Cancelled {
             return error;
         }
+        // The server's time of asking, by what is known of its clock now: its answer may have told.
+        let since = self.inner.clock.steady_now().saturating_sub(asked);
+        let asked_at = self.server_now() - i64::try_from(since.as_secs()).unwrap_or_default();
         let look_back = match self.clock_difference_seconds() {
             Some(_) => LOOK_BACK_SECONDS,
             None => LOOK_BACK_UNKNOWN_CLOCK_SECONDS,
@@ -623,9 +639,18 @@ impl Client {
         id: &str,
         profile: Option<&ResponseProfile>,
     ) -> Result<AppToken> {
-        let id = check_id(id)?;
+        self.fetch_token(check_id(id)?, profile, self.deadline())
+            .await
+    }
+
+    async fn fetch_token(
+        &self,
+        id: &str,
+        profile: Option<&ResponseProfile>,
+        deadline: Duration,
+    ) -> Result<AppToken> {
         let token = self
-            .admin_call(Action::TokenGet, self.deadline(), |form| {
+            .admin_call(Action::TokenGet, deadline, |form| {
                 form.push("id", id);
                 push_profile(form, profile);
                 Ok(())
@@ -736,7 +761,7 @@ impl Client {
         match outcome.result {
             Ok(Void::Null) => Ok(()),
             // The guide's answer to a deletion, and what an overloaded server says instead of one.
-            Ok(Void::Empty) => match self.get_token(id).await {
+            Ok(Void::Empty) => match self.fetch_token(id, None, deadline).await {
                 Err(error) if is_not_found(&error) => Ok(()),
                 Err(error) => Err(error),
                 Ok(_) => Err(Error::new(
@@ -807,7 +832,11 @@ impl Client {
                 .result;
             match result {
                 Err(error) if widget.reused && is_invalid_ks(&error) => {
-                    self.inner.widget.forget(&widget.ks).await;
+                    let forgotten = async {
+                        self.inner.widget.forget(&widget.ks).await;
+                        Ok(())
+                    };
+                    self.within(deadline, forgotten).await?;
                 }
                 Err(error) => return Err(error),
                 Ok(answer) => return session(answer, request.privileges.as_deref()),
@@ -1051,6 +1080,7 @@ impl Client {
         fill: impl Fn(&mut Form) -> Result<()>,
     ) -> Outcome<T> {
         let mut renewed = false;
+        let mut answer_lost = false;
         loop {
             let prepared = async {
                 // First, so that bad input is named before a session is started for it.
@@ -1065,20 +1095,27 @@ impl Client {
                 Err(error) => {
                     return Outcome {
                         result: Err(error),
-                        answer_lost: false,
+                        answer_lost,
                     };
                 }
             };
-            let outcome = self.call(action, &form, deadline).await;
+            let mut outcome = self.call(action, &form, deadline).await;
+            answer_lost |= outcome.answer_lost;
+            outcome.answer_lost = answer_lost;
             let expired = matches!(&outcome.result, Err(error)
                 if error.api().and_then(crate::ApiError::ks_failure) == Some(KsFailure::Expired));
             if !expired || renewed || admin.renew_at.is_none() {
                 return outcome;
             }
             renewed = true;
-            let mut kept = self.inner.admin_ks.lock().await;
-            if kept.as_ref().is_some_and(|kept| kept.ks == admin.ks) {
-                *kept = None;
+            let forgotten = async {
+                let mut kept = self.inner.admin_ks.lock().await;
+                kept.take_if(|kept| kept.ks == admin.ks);
+                Ok(())
+            };
+            if let Err(error) = self.within(deadline, forgotten).await {
+                outcome.result = Err(error);
+                return outcome;
             }
         }
     }
@@ -1105,7 +1142,7 @@ impl Client {
             else {
                 break Err(error);
             };
-            answer_lost |= error.kind() != ErrorKind::Connect;
+            answer_lost |= leaves_open(&error);
             log::debug!(
                 "{} attempt {attempts}: {error}; again in {wait:?}",
                 action.name()
@@ -1236,7 +1273,10 @@ impl Client {
     }
 
     fn deadline(&self) -> Duration {
-        self.inner.clock.steady_now() + self.inner.total_timeout
+        self.inner
+            .clock
+            .steady_now()
+            .saturating_add(self.inner.total_timeout)
     }
 
     fn total_timeout_error(&self) -> Error {
@@ -1278,10 +1318,15 @@ fn leaves_open(error: &Error) -> bool {
         ErrorKind::Interrupted | ErrorKind::Timeout | ErrorKind::Decode | ErrorKind::Cancelled => {
             true
         }
-        // A 429 is a refusal; a 408 or 5xx may come from something before a server that is still at it.
-        ErrorKind::Http => error
-            .http_status()
-            .is_some_and(|status| status != 429 && is_transient_status(status)),
+        // A 429 is a refusal; a 408 or 5xx may come from something before a server that is still at it;
+        // another 2xx says that something was done.
+        ErrorKind::Http => error.http_status().is_some_and(|status| {
+            (200..300).contains(&status) || (status != 429 && is_transient_status(status))
+        }),
+        // The server failed somewhere on its way, which may have been after the token was stored.
+        ErrorKind::Api => error
+            .api()
+            .is_some_and(|api| api.meaning() == ApiCode::InternalServerError),
         _ => false,
     }
 }
@@ -1405,21 +1450,80 @@ pub struct Tokens {
 
 enum WalkState {
     Ready(Box<Walk>),
-    Fetching(BoxFuture<'static, (Box<Walk>, Result<Vec<AppToken>>)>),
+    /// A page is being asked for; beside it the walk as it was before, to go back to.
+    Fetching(Fetch, Box<Walk>),
     Done,
 }
 
+type Fetch = BoxFuture<'static, (Box<Walk>, Result<Vec<AppToken>>)>;
+
 impl Tokens {
-    /// The next token; `None` at the end. After an error the walk can go on from where it was.
+    /// The next token; `None` at the end.
+    ///
+    /// After an error, and after its future was dropped, the walk goes on from where it was.
     pub async fn next(&mut self) -> Option<Result<AppToken>> {
-        std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
+        match self.fill().await {
+            Err(error) => Some(Err(error)),
+            Ok(_) => self.found.pop_front().map(Ok),
+        }
+    }
+
+    /// Waits until tokens are at hand; `false` at the end. Nothing is lost when its future is dropped.
+    ///
+    /// # Errors
+    /// Those of [`Client::list_tokens`].
+    pub async fn fill(&mut self) -> Result<bool> {
+        let waiting = Waiting(self);
+        std::future::poll_fn(|context| waiting.0.poll_fill(context)).await
+    }
+
+    /// The tokens at hand, without asking for more.
+    pub fn take_page(&mut self) -> impl Iterator<Item = AppToken> {
+        std::mem::take(&mut self.found).into_iter()
+    }
+
+    fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<Result<bool>> {
+        loop {
+            if !self.found.is_empty() {
+                return Poll::Ready(Ok(true));
+            }
+            match std::mem::replace(&mut self.state, WalkState::Done) {
+                WalkState::Done => return Poll::Ready(Ok(false)),
+                WalkState::Ready(walk) if walk.finished => return Poll::Ready(Ok(false)),
+                WalkState::Ready(mut walk) => {
+                    let before = walk.clone();
+                    let fetch = Box::pin(async move {
+                        let tokens = walk.step().await;
+                        (walk, tokens)
+                    });
+                    self.state = WalkState::Fetching(fetch, before);
+                }
+                WalkState::Fetching(mut fetch, before) => match fetch.as_mut().poll(context) {
+                    Poll::Pending => {
+                        self.state = WalkState::Fetching(fetch, before);
+                        return Poll::Pending;
+                    }
+                    Poll::Ready((walk, tokens)) => {
+                        self.state = WalkState::Ready(walk);
+                        self.found = tokens?.into();
+                    }
+                },
+            }
+        }
     }
 }
 
-impl Tokens {
-    /// The tokens of the page at hand that have not been given out yet, without asking for more.
-    pub fn take_page(&mut self) -> impl Iterator<Item = AppToken> {
-        std::mem::take(&mut self.found).into_iter()
+/// Somebody who waits for a page. Gone before it came, the request is given up: left half-way it would
+/// keep the session that others wait for.
+struct Waiting<'a>(&'a mut Tokens);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let state = std::mem::replace(&mut self.0.state, WalkState::Done);
+        self.0.state = match state {
+            WalkState::Fetching(_, before) => WalkState::Ready(before),
+            at_rest => at_rest,
+        };
     }
 }
 
@@ -1433,34 +1537,10 @@ impl Stream for Tokens {
     type Item = Result<AppToken>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            if let Some(token) = self.found.pop_front() {
-                return Poll::Ready(Some(Ok(token)));
-            }
-            match std::mem::replace(&mut self.state, WalkState::Done) {
-                WalkState::Done => return Poll::Ready(None),
-                WalkState::Ready(walk) if walk.finished => return Poll::Ready(None),
-                WalkState::Ready(mut walk) => {
-                    self.state = WalkState::Fetching(Box::pin(async move {
-                        let tokens = walk.step().await;
-                        (walk, tokens)
-                    }));
-                }
-                WalkState::Fetching(mut step) => match step.as_mut().poll(context) {
-                    Poll::Pending => {
-                        self.state = WalkState::Fetching(step);
-                        return Poll::Pending;
-                    }
-                    Poll::Ready((walk, Ok(tokens))) => {
-                        self.state = WalkState::Ready(walk);
-                        self.found = tokens.into();
-                    }
-                    Poll::Ready((walk, Err(error))) => {
-                        self.state = WalkState::Ready(walk);
-                        return Poll::Ready(Some(Err(error)));
-                    }
-                },
-            }
+        match self.poll_fill(context) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(error)) => Poll::Ready(Some(Err(error))),
+            Poll::Ready(Ok(_)) => Poll::Ready(self.found.pop_front().map(Ok)),
         }
     }
 }
@@ -1471,6 +1551,7 @@ impl Stream for Tokens {
 /// or added elsewhere does not move what is still to come. Within one second (which can hold more than a
 /// page) pages must be counted, and a deletion moves the rest forward; so each page is laid to begin
 /// among tokens already seen, and when none of those is on it, the walk steps back until one is.
+#[derive(Clone)]
 struct Walk {
     client: Client,
     options: ListOptions,

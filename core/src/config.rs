@@ -419,6 +419,21 @@ impl Settings {
                 None => Error::config(format!("{what} is missing in {source}")),
             });
         }
+        // A URL that stands by itself was meant for this account; the default would be somebody else's.
+        let stray = sources.iter().find(|other| {
+            other.source != chosen.source
+                && other.service_url.is_some()
+                && other.partner_id.is_none()
+                && other.ks.is_none()
+        });
+        if let (None, Some(other)) = (&resolved.service_url, stray) {
+            return Err(Error::config(format!(
+                "the service URL is in {}, but the account is in {}: they must come from one source \
+                 together",
+                other.source, chosen.source
+            ))
+            .with_hint("put partner id, secret and service URL into one of the two"));
+        }
         let first = |has: Has| sources.iter().find(|settings| has(settings));
         if let Some(other) = first(|s| s.user_id.is_some()) {
             resolved.user_id.clone_from(&other.user_id);
@@ -713,6 +728,14 @@ mod tests {
             Settings::resolve(&[explicit.clone(), environment, file], Need::Admin).unwrap_err();
         assert!(error.message().contains("the environment"), "{error}");
         assert!(error.message().contains("the explicit options"), "{error}");
+
+        let mut complete = Settings::new(Source::Explicit);
+        complete.partner_id = Some(3);
+        complete.admin_secret = Some(Secret::from("explicit"));
+        let mut stray = Settings::new(Source::Environment);
+        stray.service_url = Some("https://video.example".into());
+        let error = Settings::resolve(&[complete, stray], Need::Admin).unwrap_err();
+        assert!(error.message().contains("the environment"), "{error}");
 
         explicit.service_url = None;
         explicit.partner_id = Some(3);

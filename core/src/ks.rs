@@ -668,7 +668,12 @@ mod tests {
         fields.additional_data = Some("a;b".into());
         assert!(Ks::sign(&fields, &secret, KsVersion::V1).is_err());
         assert!(Ks::sign(&fields, &secret, KsVersion::V2).is_ok());
-        fields.privileges = "edit:*,_t:2".into();
-        assert!(Ks::sign(&fields, &secret, KsVersion::V2).is_err());
+        for privileges in ["edit:*,_t:2", ".u:root", "[u:root", " .m:-2"] {
+            fields.privileges = privileges.into();
+            assert!(
+                Ks::sign(&fields, &secret, KsVersion::V2).is_err(),
+                "{privileges}"
+            );
+        }
     }
 }

@@ -282,8 +282,8 @@ fn item_text(name: &str, values: &[String]) -> String {
 fn check_name(name: &str) -> Result<()> {
     let problem = if name.trim().is_empty() {
         "is empty"
-    } else if name.starts_with('_') {
-        "starts with _, which is how a KS names its own fields"
+    } else if names_a_ks_field(name) {
+        "starts with _, or with . or [ which the server turns into it: so a KS names its own fields"
     } else if name.contains([',', ':']) {
         "holds a comma or a colon, which separate privileges and values"
     } else {
@@ -292,15 +292,22 @@ fn check_name(name: &str) -> Result<()> {
     Err(Error::config(format!("privilege name {name:?} {problem}")))
 }
 
+/// Whether a name is one of a KS's own fields once the server has read it: PHP turns a dot, and a
+/// bracket that is not closed, into `_` (vectors `v2/privileges/name_open_bracket`).
+fn names_a_ks_field(name: &str) -> bool {
+    name.trim().starts_with(['_', '.', '['])
+}
+
 /// Refuses privilege strings that would overwrite a KS's own fields (`_e`, `_t`, `_u`, `_m`, `_d`).
 pub(crate) fn refuse_ks_fields(field: &str, privileges: &str) -> Result<()> {
     match Privileges::parse(privileges)
         .iter()
-        .map(|(name, _)| name.trim())
-        .find(|name| name.starts_with('_'))
+        .map(|(name, _)| name)
+        .find(|name| names_a_ks_field(name))
     {
         Some(name) => Err(Error::config(format!(
-            "{field}: privilege {name:?} starts with _, which is how a KS names its own fields"
+            "{field}: privilege {name:?} starts with _, or with . or [ which the server turns into \
+             it: so a KS names its own fields"
         ))),
         None => Ok(()),
     }

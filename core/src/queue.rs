@@ -191,6 +191,24 @@ impl<M: Send + 'static, T: Send + 'static> Queue<M, T> {
         Ok(())
     }
 
+    /// Gives up every call that is under way. Their completions come all the same.
+    ///
+    /// # Errors
+    /// `Forked` in a child.
+    pub fn cancel_all(&self) -> Result<()> {
+        let state = self.shared()?.state();
+        let all: Vec<Cancel> = state
+            .in_flight
+            .values()
+            .map(|call| call.cancel.clone())
+            .collect();
+        drop(state);
+        for cancel in all {
+            cancel.trigger();
+        }
+        Ok(())
+    }
+
     /// Collects a completion, waiting for one up to `timeout` or, without, for as long as it takes.
     ///
     /// # Errors

@@ -8,6 +8,9 @@ use crate::error::{Error, ErrorKind};
 use crate::transport::BoxFuture;
 use crate::wire::Action;
 
+/// No wait is longer, so that none is too long to be multiplied.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(86_400);
+
 /// Time, as the client sees it.
 pub trait Clock: fmt::Debug + Send + Sync {
     /// Time since the unix epoch.
@@ -83,6 +86,7 @@ impl RetryPolicy {
         let wait = self
             .backoff
             .saturating_mul(factor)
+            .min(LONGEST_BACKOFF)
             .mul_f64(0.75 + chance / 2.0);
         let wait = wait.max(error.retry_after().unwrap_or_default());
         (wait < left).then_some(wait)

@@ -452,8 +452,8 @@ pub unsafe extern "C" fn kat_provider_new(
     }
 }
 
-/// Wipes what is kept and frees a provider that no call uses any more. Calls that were submitted to a queue go
-/// on, the sessions live on at the server and so do those that were handed out. NULL does nothing.
+/// Wipes the sessions that are kept and frees a provider that no call uses any more. Calls that were submitted
+/// to a queue go on, and sessions that were handed out stay good. NULL does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kat_provider_free(provider: *mut kat_provider) {
     // SAFETY: the caller keeps the header's contract.

@@ -159,7 +159,8 @@ unsafe fn submit(
     // SAFETY: as above.
     unsafe {
         call(err, |c| {
-            let ((client, operation), queue) = (read(c)?, c.handle(queue, "queue")?);
+            let queue = c.handle(queue, "queue")?;
+            let (client, operation) = read(c)?;
             let tag = Tag {
                 caller: tag,
                 kind: operation.kind(),

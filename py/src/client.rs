@@ -14,6 +14,7 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use crate::apart::Apart;
 use crate::convert::{DurationArg, InstantArg, SecretArg, SessionTypeArg, hash_type};
 use crate::errors::{OrRaise, to_pyerr};
 use crate::logging;
@@ -24,16 +25,17 @@ use crate::settings::Settings;
 /// Manages an account's tokens and exchanges tokens for sessions.
 #[pyclass(frozen, module = "kaltura_app_token")]
 pub(crate) struct Client {
-    client: ArcSwapOption<blocking::Client>,
+    client: Apart<ArcSwapOption<blocking::Client>>,
     /// Where calls are submitted; without one they are waited for.
     queue: Option<Py<LoopQueue>>,
 }
 
-/// Waits for the core without the interpreter; a signal handler that raises cancels the call.
+/// Waits for the core without the interpreter; a signal handler that raises cancels the call. Answers
+/// what it raised beside the value of a call that was faster.
 fn wait<T: Send>(
     py: Python<'_>,
     wait: impl FnOnce(&core::Cancel, blocking::Tick<'_>) -> core::Result<T> + Send,
-) -> PyResult<T> {
+) -> PyResult<(T, Option<PyErr>)> {
     let mut raised = None;
     let result = py.detach(|| {
         #[expect(
@@ -50,7 +52,7 @@ fn wait<T: Send>(
         wait(&core::Cancel::new(), &mut tick)
     });
     match (result, raised) {
-        (Ok(value), None) => Ok(value),
+        (Ok(value), raised) => Ok((value, raised)),
         // Ctrl-C wins, but what it left in doubt is not lost.
         (Err(error), Some(signal)) => {
             if error.kind() == core::ErrorKind::OutcomeUnknown {
@@ -59,7 +61,6 @@ fn wait<T: Send>(
             Err(signal)
         }
         (Err(error), None) => Err(to_pyerr(py, &error)),
-        (Ok(_), Some(signal)) => Err(signal),
     }
 }
 
@@ -262,7 +263,7 @@ impl Client {
     fn build(py: Python<'_>, builder: core::ClientBuilder) -> PyResult<Self> {
         let client = blocking::Client::new(builder).or_raise(py)?;
         Ok(Self {
-            client: ArcSwapOption::from_pointee(client),
+            client: Apart::new(ArcSwapOption::from_pointee(client)),
             queue: None,
         })
     }
@@ -303,10 +304,24 @@ where
     if let Some(queue) = queue {
         return LoopQueue::submit(queue.bind(py), client, call, convert);
     }
-    let value = wait(py, |cancel, tick| {
+    let (value, raised) = wait(py, |cancel, tick| {
         client.run(cancel, Some(tick), async move |client| call(client).await)
     })?;
-    convert(py, value)
+    let value = convert(py, value)?;
+    let Some(signal) = raised else {
+        return Ok(value);
+    };
+    // It was done all the same: whoever looks at the cause finds, say, the id of a token.
+    let done = format!(
+        "the call had succeeded when it was interrupted: {}",
+        value.bind(py).repr()?
+    );
+    let cause = py
+        .import("kaltura_app_token.errors")?
+        .getattr("CancelledError")?
+        .call1((done,))?;
+    signal.set_cause(py, Some(PyErr::from_value(cause)));
+    Err(signal)
 }
 
 fn token_object(py: Python<'_>, token: core::AppToken) -> PyResult<Py<PyAny>> {
@@ -443,7 +458,7 @@ impl Client {
     /// The same client, whose calls go to this queue and answer with futures.
     fn _on(&self, queue: Py<LoopQueue>) -> PyResult<Self> {
         Ok(Self {
-            client: ArcSwapOption::new(Some(self.open()?)),
+            client: Apart::new(ArcSwapOption::new(Some(self.open()?))),
             queue: Some(queue),
         })
     }
@@ -617,7 +632,7 @@ impl Client {
     ) -> PyResult<Tokens> {
         let options = list_options(with_secrets, response_profile, filters)?;
         let walk = self.open()?.tokens(options).or_raise(py)?;
-        Ok(Tokens(Mutex::new(walk)))
+        Ok(Tokens(Apart::new(Mutex::new(walk))))
     }
 
     /// A walk over all tokens whose pages are asked for through the queue.
@@ -634,7 +649,7 @@ impl Client {
             .open()?
             .with_client(|client| client.tokens(options))
             .or_raise(py)?;
-        Ok(Walk(Arc::new(Mutex::new(Some(walk)))))
+        Ok(Walk(Apart::new(Arc::new(Mutex::new(Some(walk))))))
     }
 
     /// The next tokens of a walk, at most a page of them; none at its end.
@@ -646,24 +661,16 @@ impl Client {
         })?;
         self.call(
             py,
-            move |_| async move {
-                let first = tokens.next().await;
-                let mut found = Vec::new();
-                let result = match first {
-                    Some(Ok(token)) => {
-                        found.push(token);
-                        found.extend(tokens.take_page());
-                        Ok(found)
-                    }
-                    Some(Err(error)) => Err(error),
-                    None => Ok(found),
-                };
+            move |client| async move {
+                let filled = client.unless_cancelled(tokens.fill()).await;
                 *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(tokens);
-                result
+                filled.map(|_| place)
             },
-            |py, tokens: Vec<core::AppToken>| {
-                let tokens = tokens.into_iter().map(AppToken).collect::<Vec<_>>();
-                tokens.into_py_any(py)
+            // Taken out only here, where somebody gets them.
+            |py, place: Place| {
+                let mut walk = place.lock().unwrap_or_else(PoisonError::into_inner);
+                let page = walk.iter_mut().flat_map(core::Tokens::take_page);
+                page.map(AppToken).collect::<Vec<_>>().into_py_any(py)
             },
         )
     }
@@ -987,7 +994,7 @@ impl Client {
 
 /// A walk over all tokens, one page in memory at a time.
 #[pyclass(frozen, module = "kaltura_app_token")]
-pub(crate) struct Tokens(Mutex<blocking::Tokens>);
+pub(crate) struct Tokens(Apart<Mutex<blocking::Tokens>>);
 
 #[pymethods]
 impl Tokens {
@@ -996,14 +1003,20 @@ impl Tokens {
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<AppToken>> {
-        let next = wait(py, |_, tick| {
+        let (next, raised) = wait(py, |_, tick| {
             let mut walk = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             walk.next_with(Some(tick)).transpose()
         })?;
-        Ok(next.map(AppToken))
+        match raised {
+            Some(signal) => Err(signal),
+            None => Ok(next.map(AppToken)),
+        }
     }
 }
 
 /// A walk over all tokens for an event loop; taken while a page is asked for.
 #[pyclass(frozen, module = "kaltura_app_token")]
-pub(crate) struct Walk(Arc<Mutex<Option<core::Tokens>>>);
+pub(crate) struct Walk(Apart<Place>);
+
+/// Where a walk is while no page of it is being asked for.
+type Place = Arc<Mutex<Option<core::Tokens>>>;

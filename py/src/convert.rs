@@ -21,7 +21,11 @@ impl<'a, 'py> FromPyObject<'a, 'py> for SecretArg {
             return Ok(Self(secret.get().0.clone()));
         }
         if let Ok(text) = value.cast::<PyString>() {
-            return Ok(Self(core::Secret::new(text.to_cow()?)));
+            // Without Python's own error, which carries the text.
+            let text = text
+                .to_cow()
+                .map_err(|_| PyValueError::new_err("a secret holds characters that are no text"))?;
+            return Ok(Self(core::Secret::new(text)));
         }
         // Without the value, which may be a secret of another type.
         Err(PyTypeError::new_err(format!(

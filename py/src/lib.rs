@@ -9,6 +9,7 @@
     reason = "docstrings are written for Python's help()"
 )]
 
+mod apart;
 mod client;
 mod convert;
 mod errors;

@@ -9,7 +9,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use crate::convert::datetime;
+use crate::convert::{SecretArg, datetime};
 
 /// A credential.
 #[pyclass(frozen, eq, module = "kaltura_app_token")]
@@ -19,8 +19,8 @@ pub(crate) struct Secret(pub(crate) core::Secret);
 #[pymethods]
 impl Secret {
     #[new]
-    fn new(value: &str) -> Self {
-        Self(core::Secret::from(value))
+    fn new(value: SecretArg) -> Self {
+        Self(value.0)
     }
 
     /// The value itself. Whoever calls this answers for where it goes.

@@ -8,6 +8,7 @@ use kaltura_app_token::blocking;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::apart::Apart;
 use crate::client::{Client, make_call, session_object};
 use crate::convert::{DurationArg, SecretArg, SessionTypeArg, hash_type};
 use crate::model::{Session, not_picklable};
@@ -87,7 +88,7 @@ impl TokenSource {
 /// Hands out valid sessions of one token, and mints one only when there is no good one.
 #[pyclass(frozen, module = "kaltura_app_token")]
 pub(crate) struct SessionProvider {
-    provider: Arc<blocking::SessionProvider>,
+    provider: Apart<Arc<blocking::SessionProvider>>,
     queue: Option<Py<LoopQueue>>,
 }
 
@@ -122,7 +123,7 @@ impl SessionProvider {
             .capacity(capacity);
         let provider = blocking::SessionProvider::new(client.get().open()?, builder);
         Ok(Self {
-            provider: Arc::new(provider),
+            provider: Apart::new(Arc::new(provider)),
             queue: None,
         })
     }
@@ -130,7 +131,7 @@ impl SessionProvider {
     /// The same provider, whose calls go to this queue and answer with futures.
     fn _on(&self, queue: Py<LoopQueue>) -> Self {
         Self {
-            provider: Arc::clone(&self.provider),
+            provider: Apart::new(Arc::clone(&self.provider)),
             queue: Some(queue),
         }
     }

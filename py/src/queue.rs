@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use kaltura_app_token as core;
@@ -12,6 +12,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
+use crate::apart::Apart;
 use crate::errors::{OrRaise, to_pyerr};
 
 /// Makes the Python value of a result, once the interpreter is at hand.
@@ -24,7 +25,7 @@ static GET_RUNNING_LOOP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 /// The queue of one event loop.
 #[pyclass(frozen, module = "kaltura_app_token")]
-pub(crate) struct LoopQueue(Arc<core::Queue<Py<PyAny>, Convert>>);
+pub(crate) struct LoopQueue(Apart<Arc<core::Queue<Py<PyAny>, Convert>>>);
 
 #[pymethods]
 impl LoopQueue {
@@ -32,7 +33,7 @@ impl LoopQueue {
     fn new(py: Python<'_>) -> PyResult<Self> {
         core::Queue::new(MANY)
             .or_raise(py)
-            .map(|queue| Self(Arc::new(queue)))
+            .map(|queue| Self(Apart::new(Arc::new(queue))))
     }
 
     /// The descriptor that is readable while a result waits.
@@ -40,12 +41,29 @@ impl LoopQueue {
         Ok(self.0.descriptor().or_raise(py)?.as_raw_fd())
     }
 
+    /// Gives up every call that is under way; their futures are answered all the same.
+    fn cancel_all(&self, py: Python<'_>) -> PyResult<()> {
+        self.0.cancel_all().or_raise(py)
+    }
+
+    /// How many calls have not been answered yet.
+    fn in_flight(&self, py: Python<'_>) -> PyResult<usize> {
+        self.0.in_flight().or_raise(py)
+    }
+
     /// Hands every result that waits to its future.
     fn collect(&self, py: Python<'_>) -> PyResult<()> {
         while let Some(completion) = self.0.next(Some(Duration::ZERO)).or_raise(py)? {
             let future = completion.tag.bind(py);
             if future.call_method0("done")?.is_truthy()? {
-                // Cancelled meanwhile; nobody waits for it any more.
+                // Cancelled meanwhile, and nobody waits for it any more. What it did is not lost.
+                if let Some(Ok(convert)) = completion.result {
+                    let value = convert(py)?;
+                    log::warn!(
+                        "a call that was given up had succeeded: {}",
+                        value.bind(py).repr()?
+                    );
+                }
                 continue;
             }
             let answer = match completion.result {
@@ -101,7 +119,7 @@ impl LoopQueue {
             core::Refused::Failed(error) => to_pyerr(py, &error),
             _ => PyRuntimeError::new_err("too many calls are under way"),
         })?;
-        let queue = Arc::clone(&queue.get().0);
+        let queue = Arc::downgrade(&queue.get().0);
         future.call_method1("add_done_callback", (GiveUp { queue, operation },))?;
         Ok(future.unbind())
     }
@@ -110,15 +128,18 @@ impl LoopQueue {
 /// Gives a call up when its future is cancelled.
 #[pyclass(frozen)]
 struct GiveUp {
-    queue: Arc<core::Queue<Py<PyAny>, Convert>>,
+    // Weak: the queue holds the future, and the future holds this.
+    queue: Weak<core::Queue<Py<PyAny>, Convert>>,
     operation: u64,
 }
 
 #[pymethods]
 impl GiveUp {
     fn __call__(&self, future: &Bound<'_, PyAny>) -> PyResult<()> {
-        if future.call_method0("cancelled")?.is_truthy()? {
-            self.queue.cancel(self.operation).or_raise(future.py())?;
+        if future.call_method0("cancelled")?.is_truthy()?
+            && let Some(queue) = self.queue.upgrade()
+        {
+            queue.cancel(self.operation).or_raise(future.py())?;
         }
         Ok(())
     }

@@ -67,7 +67,7 @@ soname=$(objdump -p "$library" | sed -n 's/ *SONAME *//p')
 exported() { nm -D --defined-only "$1" | awk '{print $3}' | sort; }
 declared=$(sed -n '/^\/\//!p' "$root/include/kaltura_app_token.h" | grep -o 'kat_[a-z0-9_]*(' | tr -d '(' | sort -u)
 [ "$(exported "$library")" = "$declared" ] || fail "the library exports something else than the header declares"
-exported "$INJECTING/libkaltura_app_token.so" | grep -q '^kat_inject_panics$' || fail "no panics can be injected"
+exported "$INJECTING/libkaltura_app_token.so" | grep '^kat_inject_panics$' >/dev/null || fail "no panics can be injected"
 say "ok      symbols: $(wc -l <<<"$declared"), all kat_*"
 
 # Programs.
@@ -169,7 +169,7 @@ prints_a_session opening_cpp
 # The programs of the README.
 rm -f "$OUT"/readme-*
 awk -v out="$OUT/readme-" '
-    !file && /^```(c|cpp)$/ { file = out ++programs "." substr($0, 4); next }
+    !file && /^```(c|cpp)$/ { programs += 1; file = out programs "." substr($0, 4); next }
     /^```$/ { file = "" }
     file { print > file }' "$root/README.md"
 for program in "$OUT"/readme-*.c; do

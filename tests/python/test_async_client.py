@@ -220,3 +220,52 @@ def test_it_is_made_like_the_client(sandbox: Sandbox, monkeypatch: pytest.Monkey
                 await client.add_token()
 
         run(main)
+
+
+def test_closing_answers_the_calls_that_are_under_way(sandbox: Sandbox) -> None:
+    order(sandbox, action="*", fault="latency", ms=5000, times=3)
+
+    async def main() -> None:
+        async with client_of(sandbox) as client:
+            calls = [
+                asyncio.ensure_future(client.get_token("0_abcdefgh")),
+                asyncio.ensure_future(client.add_token()),
+            ]
+            await asyncio.sleep(0.1)
+        answers = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 2)
+        assert [type(answer) for answer in answers] == [kat.CancelledError, kat.OutcomeUnknown]
+
+    run(main)
+
+
+def test_a_walk_that_was_interrupted_loses_no_token(sandbox: Sandbox) -> None:
+    async def main() -> None:
+        async with client_of(sandbox) as client:
+            await asyncio.gather(*(client.add_token() for _ in range(30)))
+            walk = client.tokens()
+            order(sandbox, action="appToken.list", fault="latency", ms=600)
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(anext(walk), 0.1)
+            await asyncio.sleep(0.1)
+            assert len({token.id async for token in walk}) == 30
+
+    run(main)
+
+
+def test_a_loop_that_ends_with_calls_under_way_takes_its_thread_along(sandbox: Sandbox) -> None:
+    order(sandbox, action="*", fault="latency", ms=4000, times=99)
+    program = """
+import asyncio, gc, logging, os
+from kaltura_app_token import AsyncClient
+logging.basicConfig(level=logging.DEBUG, filename=os.devnull)
+async def main():
+    client = AsyncClient.from_env()
+    calls = [asyncio.ensure_future(client.add_token()) for _ in range(20)]
+    await asyncio.sleep(0.1)
+for _ in range(5):
+    asyncio.run(main())
+    gc.collect()
+print(len(os.listdir("/proc/self/task")))
+"""
+    done = in_a_process(sandbox, program)
+    assert (done.returncode, done.stdout.strip()) == (0, "1"), done.stderr

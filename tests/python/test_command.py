@@ -559,3 +559,29 @@ def test_an_encoding_that_cannot_show_a_text_is_no_obstacle(shell: Shell, sandbo
 
 def test_the_clean_environment_is_clean() -> None:
     assert not any(name.startswith("KALTURA_") for name in clean_environment())
+
+
+def test_nothing_is_done_for_a_stdout_that_is_closed(shell: Shell, sandbox: Sandbox) -> None:
+    for words in ("create --description lost", "session 0_abcdefgh", "list"):
+        ended = shell.run("sh", "-c", f"exec {NEW} {words} >&-")
+        assert (ended.code, "standard output is closed" in ended.err) == (141, True), words
+    assert list(sandbox.client().tokens()) == []
+
+
+def test_a_stdin_that_is_closed_is_an_empty_one(shell: Shell) -> None:
+    for words in ("session 0_abcdefgh --app-token-file -", "ks inspect -"):
+        ended = shell.run("sh", "-c", f"exec {NEW} {words} <&-")
+        assert (ended.code, "internal" in ended.err) == (2, False), ended
+
+
+def test_a_service_url_by_itself_is_not_dropped_for_the_default(bare: Shell) -> None:
+    ended = bare.new(
+        "list",
+        "--partner-id",
+        "102",
+        "--admin-secret",
+        "x" * 32,
+        KALTURA_SERVICE_URL="https://video.example",
+    )
+    assert ended.code == 2
+    assert "the environment" in ended.err

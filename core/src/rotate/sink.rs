@@ -126,6 +126,13 @@ impl Sink for FileSink {
             ))
             .with_hint("write {id} where the old token's id is to stand in the path"));
         }
+        if std::fs::metadata(&self.path).is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(Error::config(format!(
+                "'{}' is not a regular file, and would be replaced by one",
+                self.path.display()
+            ))
+            .with_hint("hand the token to a command instead, which can write it there"));
+        }
         Ok(())
     }
 
@@ -139,6 +146,8 @@ impl Sink for FileSink {
 }
 
 fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    // The file that a link leads to, not the link.
+    let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let name = path
         .file_name()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "this is not a file's name"))?;

@@ -28,11 +28,15 @@ _INTERNAL = 70
 
 def run(program: str, work: Callable[[], int]) -> int:
     """Does a command's work and turns however it ends into an exit code, without a traceback."""
-    for name in ("stdout", "stderr"):
+    for name, mode in (("stdin", "r"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            # Closed by the caller (`>&-`); print() would send what is meant for one to the other.
-            nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-            setattr(sys, name, nowhere)
+            # Closed by the caller (`2>&-`); print() would send what is meant for one to another.
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+    if sys.stdout is None:
+        # A token made now would be lost with its value.
+        fail(f"{program}: error: standard output is closed; nothing was done")
+        return _CLOSED_STDOUT
+    for name in ("stdout", "stderr"):
         # A description may hold what the terminal's encoding cannot show.
         reconfigure = getattr(getattr(sys, name), "reconfigure", None)
         if reconfigure is not None:

@@ -117,11 +117,15 @@ class AsyncClient:
         return self._client.clock_difference
 
     async def aclose(self):
-        """Closes the connections; later calls fail."""
+        """Closes the connections; this loop's calls under way are cancelled, later ones fail."""
         loop = asyncio.get_running_loop()
         bound = self._bound.pop(loop, None)
         if bound is not None:
             queue, client = bound
+            queue.cancel_all()
+            while queue.in_flight():
+                # Until those who wait for them have been answered.
+                await asyncio.sleep(0.001)
             loop.remove_reader(queue.fileno())
             client.close()
         self._client.close()

@@ -40,6 +40,15 @@ fn failures_that_leave_it_open() -> Vec<FaultKind> {
             retry_after: None,
             body: String::new(),
         },
+        FaultKind::Status {
+            status: 201,
+            retry_after: None,
+            body: String::new(),
+        },
+        FaultKind::Exception {
+            code: "INTERNAL_SERVERL_ERROR".into(),
+            message: "after it was stored".into(),
+        },
     ]
 }
 
@@ -454,4 +463,41 @@ async fn an_unreachable_server_is_named_with_the_next_step() {
     assert_eq!(error.kind(), ErrorKind::Connect);
     assert!(error.message().contains(&closed.to_string()), "{error}");
     assert!(error.hint().unwrap().contains("service URL"));
+}
+
+/// A refusal before, and the id is mistyped: nothing was deleted, and nobody is told that it was.
+#[tokio::test]
+async fn a_refusal_is_not_a_lost_answer() {
+    let sandbox = sandbox();
+    sandbox.add_fault(Fault::new(
+        "appToken.delete",
+        FaultKind::Status {
+            status: 429,
+            retry_after: None,
+            body: String::new(),
+        },
+    ));
+    let error = admin(&sandbox)
+        .delete_token("0_mistyped")
+        .await
+        .unwrap_err();
+    assert_eq!(error.api().unwrap().meaning(), ApiCode::AppTokenIdNotFound);
+}
+
+#[tokio::test]
+async fn no_limit_is_a_limit_that_is_never_reached() {
+    let sandbox = sandbox();
+    let client = builder(&sandbox)
+        .admin_secret(sandbox.admin_secret())
+        .total_timeout(Duration::MAX)
+        .attempt_timeout(Duration::MAX)
+        .retry_backoff(Duration::MAX)
+        .build()
+        .unwrap();
+    client.add_token(&NewToken::new()).await.unwrap();
+    let policy_is_asked = FaultKind::Reset;
+    sandbox.add_fault(Fault::new("appToken.get", policy_is_asked).times(9));
+    let call = client.get_token("0_abcdefgh");
+    let waiting = tokio::time::timeout(Duration::from_millis(200), call).await;
+    assert!(waiting.is_err(), "it waits for a day, and does not panic");
 }
