@@ -1135,8 +1135,8 @@ kat_status kat_provider_new(const kat_client *client,
                             kat_provider **out,
                             kat_error **err);
 
-// Wipes what is kept and frees a provider that no call uses any more. Calls that were submitted to a queue go
-// on, the sessions live on at the server and so do those that were handed out. NULL does nothing.
+// Wipes the sessions that are kept and frees a provider that no call uses any more. Calls that were submitted
+// to a queue go on, and sessions that were handed out stay good. NULL does nothing.
 void kat_provider_free(kat_provider *provider);
 
 // A session that is good now, and for the key's min_remaining. key may be NULL: the session as the token gives
