@@ -1,8 +1,6 @@
 //! Tokens, sessions and secrets as frozen Python classes. No `repr` shows a credential, and what holds
 //! one refuses to be pickled.
 
-use std::time::Duration;
-
 use kaltura_app_token as core;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -386,9 +384,4 @@ impl ResponseProfile {
     fn __repr__(&self) -> String {
         format!("ResponseProfile({:?})", self.0)
     }
-}
-
-/// A duration as whole seconds, for getters.
-pub(crate) fn whole_seconds(duration: Duration) -> u64 {
-    duration.as_secs()
 }

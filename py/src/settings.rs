@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 
 use crate::convert::{DurationArg, SecretArg};
 use crate::errors::OrRaise;
-use crate::model::{Secret, not_picklable, whole_seconds};
+use crate::model::{Secret, not_picklable};
 
 /// The settings of one source, or of several joined by `resolve`.
 #[pyclass(frozen, eq, module = "kaltura_app_token")]
@@ -113,7 +113,7 @@ impl Settings {
     }
     #[getter]
     fn admin_session_duration(&self) -> Option<u64> {
-        self.0.admin_session_duration.map(whole_seconds)
+        self.0.admin_session_duration.map(|life| life.as_secs())
     }
     #[getter]
     fn admin_privileges(&self) -> Option<&str> {
