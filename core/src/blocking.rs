@@ -72,9 +72,9 @@ impl Driver {
     fn start(runtime: Arc<Runtime>) -> std::io::Result<Self> {
         let stop = Arc::new(Notify::new());
         let stopped = Arc::clone(&stop);
-        let thread = std::thread::Builder::new()
-            .name("kaltura-queue".to_owned())
-            .spawn(move || runtime.block_on(stopped.notified()))?;
+        let thread = crate::threads::spawn("kaltura-queue", move || {
+            runtime.block_on(stopped.notified());
+        })?;
         Ok(Self { stop, thread })
     }
 

@@ -37,6 +37,7 @@ mod queue;
 mod retry;
 mod rotate;
 mod secret;
+mod threads;
 mod transport;
 mod wire;
 

@@ -19,6 +19,7 @@ use crate::config::Settings;
 use crate::error::{ApiCode, ApiError, Error, KsFailure, Result};
 use crate::model::{HashType, Session, SessionKey, SessionRequest};
 use crate::secret::Secret;
+use crate::threads::aside;
 use crate::transport::BoxFuture;
 
 /// The longest time before a session's end at which it is renewed.
@@ -144,8 +145,8 @@ impl TokenSource {
         })
     }
 
-    /// Whatever a function answers. It is called for every session that is minted, by the thread that
-    /// polls the `get` that mints it.
+    /// Whatever a function answers. It is called for every session that is minted, on a thread of
+    /// its own, so that whatever it does holds up nobody but those who wait for that session.
     #[must_use]
     pub fn callable<F>(function: F) -> Self
     where
@@ -203,6 +204,19 @@ impl TokenSource {
             }
             Origin::Callable(function) => function()
                 .map_err(|error| Error::config(format!("the token source failed: {error}"))),
+        }
+    }
+}
+
+impl TokenSource {
+    /// The token as the source has it now; what may take its time does so beside the runtime.
+    async fn ask(&self) -> Result<TokenCredentials> {
+        match &self.0 {
+            Origin::Value(_) | Origin::Environment | Origin::Variable { .. } => self.credentials(),
+            Origin::File(_) | Origin::ValueFile { .. } | Origin::Callable(_) => {
+                let source = self.clone();
+                aside("the token source", move || source.credentials()).await?
+            }
         }
     }
 }
@@ -895,7 +909,7 @@ impl Inner {
     }
 
     async fn mint(&self, key: &Arc<SessionKey>) -> Result<CachedSession> {
-        let credentials = self.source.credentials()?;
+        let credentials = self.source.ask().await?;
         let asked = self.client.clock().steady_now();
         let mut session = self.exchange(&credentials, key).await?;
         let took = self.client.clock().steady_now().saturating_sub(asked);
