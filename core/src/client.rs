@@ -6,17 +6,19 @@ use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, UNIX_EPOCH};
 
 use futures_core::Stream;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::Notify;
 
+use crate::clock::{Moment, ServerClock, ServerTime, millis};
 use crate::config::{DEFAULT_SERVICE_URL, Need, NetworkSettings, ServiceUrl, Settings, Source};
-use crate::error::{ApiCode, Error, ErrorKind, KsFailure, Result, is_transient_status};
+use crate::error::{ApiCode, Error, ErrorKind, KsFailure, Result};
 use crate::exchange::{WidgetSession, token_hash};
+use crate::flight::Flight;
 use crate::ks::{Ks, KsFields, KsVersion};
 use crate::model::{
     AppToken, ListOptions, NewToken, Pager, ProfileFields, ResponseProfile, Session, SessionInfo,
@@ -24,7 +26,7 @@ use crate::model::{
 };
 use crate::privileges::{Privileges, refuse_ks_fields};
 use crate::retry::{Clock, RetryPolicy, SystemClock, chance, retry_after};
-use crate::secret::Secret;
+use crate::secret::{Scrubber, Secret};
 use crate::transport::{
     BoxFuture, HttpTransport, ProxySettings, Transport, TransportAnswer, TransportError,
     TransportOptions,
@@ -33,9 +35,6 @@ use crate::wire::{self, Action, Answer, Form, RawAnswer, SessionAnswer, Void, Wi
 
 /// The life of the admin session when nothing else is said: as long as the old script's.
 const ADMIN_SESSION_DURATION: Duration = Duration::from_secs(86_400);
-/// A `Date` header has whole seconds and travels: less than this is no difference of clocks.
-const CLOCK_TOLERANCE_SECONDS: i64 = 2;
-const CLOCK_UNKNOWN: i64 = i64::MIN;
 /// How far before our own idea of the time a token in doubt may have been created.
 const LOOK_BACK_SECONDS: i64 = 5;
 const LOOK_BACK_UNKNOWN_CLOCK_SECONDS: i64 = 600;
@@ -294,6 +293,9 @@ impl ClientBuilder {
                 .with_network(&url, self.proxy, self.network_environment),
             )?),
         };
+        let clock = self
+            .clock
+            .unwrap_or_else(|| Arc::new(SystemClock::default()));
         Ok(Client {
             inner: Arc::new(Inner {
                 service_url: url.as_str().to_owned(),
@@ -311,12 +313,10 @@ impl ClientBuilder {
                 total_timeout: self.total_timeout,
                 retry: self.retry,
                 transport,
-                clock: self
-                    .clock
-                    .unwrap_or_else(|| Arc::new(SystemClock::default())),
-                clock_difference: AtomicI64::new(CLOCK_UNKNOWN),
+                server_clock: ServerClock::new(Arc::clone(&clock)),
+                clock,
                 widget: WidgetSession::default(),
-                admin_ks: Mutex::new(None),
+                admin: KeptAdminSession::default(),
             }),
             cancel: None,
         })
@@ -411,11 +411,33 @@ struct Inner {
     retry: RetryPolicy,
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
-    /// The server's clock less ours, in seconds.
-    clock_difference: AtomicI64,
+    server_clock: ServerClock,
     widget: WidgetSession,
-    // Held across session.start, so that calls that start together ask for it once.
-    admin_ks: Mutex<Option<AdminKs>>,
+    admin: KeptAdminSession,
+}
+
+/// The admin session, and the request for another one.
+#[derive(Default)]
+struct KeptAdminSession {
+    kept: Mutex<Option<AdminKs>>,
+    flight: Arc<Flight<AdminKs>>,
+}
+
+impl KeptAdminSession {
+    fn good(&self, now: i64) -> Option<AdminKs> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.clone()
+            .filter(|kept| kept.renew_at.is_none_or(|renew_at| now < renew_at))
+    }
+
+    fn keep(&self, admin: &AdminKs) {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(admin.clone());
+    }
+
+    fn forget(&self, refused: &AdminKs) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.take_if(|kept| kept.ks == refused.ks);
+    }
 }
 
 #[derive(Clone)]
@@ -516,10 +538,7 @@ impl Client {
     /// How many seconds the server's clock is ahead of ours, once it has answered.
     #[must_use]
     pub fn clock_difference_seconds(&self) -> Option<i64> {
-        match self.inner.clock_difference.load(Ordering::Relaxed) {
-            CLOCK_UNKNOWN => None,
-            difference => Some(difference),
-        }
+        self.inner.server_clock.difference_seconds()
     }
 
     /// Creates a token (`appToken.add`). Its value is in the answer.
@@ -560,18 +579,34 @@ impl Client {
             .await
             .result
             .and_then(|created: AppToken| {
-                if created.id.is_empty()
-                    && profile.is_none_or(|profile| profile.keeps("id").is_some())
-                {
-                    let cause = Error::new(ErrorKind::Decode, "the server's answer names no token")
-                        .with_request(Action::TokenAdd.name())
-                        .with_attempts(1);
-                    return Err(Error::outcome_unknown(cause, Vec::new(), false));
-                }
-                Ok(created)
+                let is_sent = |field| profile.is_none_or(|profile| profile.keeps(field).is_some());
+                let missing = [
+                    ("id", created.id.is_empty()),
+                    ("token", created.token.as_ref().is_none_or(Secret::is_empty)),
+                ]
+                .into_iter()
+                .find(|(field, is_missing)| *is_missing && is_sent(field));
+                let Some((field, _)) = missing else {
+                    return Ok(created);
+                };
+                let cause = Error::new(
+                    ErrorKind::Decode,
+                    format!("the server's answer is a token without {field}"),
+                )
+                .with_request(Action::TokenAdd.name())
+                .with_attempts(1);
+                let named = Some(created.id).filter(|id| !id.is_empty());
+                Err(Error::outcome_unknown(
+                    cause,
+                    named.into_iter().collect(),
+                    field == "token",
+                ))
             });
         match created {
-            Err(error) if error.kind() == ErrorKind::OutcomeUnknown => {
+            Err(error)
+                if error.kind() == ErrorKind::OutcomeUnknown
+                    && error.candidate_ids().is_empty() =>
+            {
                 let error = self.look_for_it(token, asked, error, deadline).await;
                 // A caller that has given up does not see the error.
                 log::warn!("{}: {error}", Action::TokenAdd.name());
@@ -597,7 +632,7 @@ impl Client {
         }
         // The server's time of asking, by what is known of its clock now: its answer may have told.
         let since = self.inner.clock.steady_now().saturating_sub(asked);
-        let asked_at = self.server_now() - i64::try_from(since.as_secs()).unwrap_or_default();
+        let asked_at = (self.server_time().earliest - millis(since)).div_euclid(1000);
         let look_back = match self.clock_difference_seconds() {
             Some(_) => LOOK_BACK_SECONDS,
             None => LOOK_BACK_UNKNOWN_CLOCK_SECONDS,
@@ -616,7 +651,9 @@ impl Client {
                     .tokens
                     .into_iter()
                     .filter(|listed| may_be(listed, token));
-                Error::outcome_unknown(cause, alike.map(|listed| listed.id).collect(), true)
+                let scrubber = self.scrubber(&Form::new());
+                let ids = alike.map(|listed| wire::to_show(&scrubber, &listed.id));
+                Error::outcome_unknown(cause, ids.collect(), true)
             }
             Err(_) => error,
         }
@@ -657,7 +694,7 @@ impl Client {
             })
             .await
             .result;
-        named(token, profile, Action::TokenGet)
+        require_id(token, id, profile, Action::TokenGet)
     }
 
     /// One page of tokens (`appToken.list`).
@@ -688,6 +725,14 @@ impl Client {
             })
             .await
             .result?;
+        let may_lack_ids = profile.is_some_and(|profile| profile.keeps("id") != Some(true));
+        if !may_lack_ids && page.tokens.iter().any(|token| token.id.is_empty()) {
+            return Err(Error::new(
+                ErrorKind::Decode,
+                "the server lists something that is not a token: it has no id",
+            )
+            .with_request(Action::TokenList.name()));
+        }
         page.tokens.retain(|token| options.filter.accepts(token));
         if !options.with_secrets {
             // A server that does not know response profiles sends them all the same.
@@ -739,7 +784,7 @@ impl Client {
             })
             .await
             .result;
-        named(token, profile, Action::TokenUpdate)
+        require_id(token, id, profile, Action::TokenUpdate)
     }
 
     /// Deletes a token (`appToken.delete`), the only way to revoke it.
@@ -759,7 +804,7 @@ impl Client {
             })
             .await;
         match outcome.result {
-            Ok(Void::Null) => Ok(()),
+            Ok(Void::Done) => Ok(()),
             // The guide's answer to a deletion, and what an overloaded server says instead of one.
             Ok(Void::Empty) => match self.fetch_token(id, None, deadline).await {
                 Err(error) if is_not_found(&error) => Ok(()),
@@ -812,18 +857,19 @@ impl Client {
             rest.push("sessionPrivileges", privileges.as_str());
         }
         let deadline = self.deadline();
+        let mut renewed = false;
         loop {
-            let now = self.inner.clock.steady_now();
-            let widget = self
-                .inner
-                .widget
-                .get(now, || self.fetch_widget_ks(deadline));
-            let widget = self.within(deadline, widget).await?;
+            let kept = self.inner.widget.kept(self.inner.clock.steady_now());
+            let is_kept = kept.is_some();
+            let widget = match kept {
+                Some(ks) => ks,
+                None => self.within(deadline, self.fetch_shared_widget_ks()).await?,
+            };
             let mut form = rest.clone_plain();
-            form.push_secret("ks", &widget.ks);
+            form.push_secret("ks", &widget);
             form.push_secret(
                 "tokenHash",
-                &token_hash(&request.hash_type, &widget.ks, &request.token)?,
+                &token_hash(&request.hash_type, &widget, &request.token)?,
             );
             form.keep_out_of_errors(&request.token);
             let result = self
@@ -831,17 +877,74 @@ impl Client {
                 .await
                 .result;
             match result {
-                Err(error) if widget.reused && is_invalid_ks(&error) => {
-                    let forgotten = async {
-                        self.inner.widget.forget(&widget.ks).await;
-                        Ok(())
-                    };
-                    self.within(deadline, forgotten).await?;
+                // Once: with many exchanges under way, the next one to be kept may be refused as well.
+                Err(error) if is_kept && !renewed && is_invalid_ks(&error) => {
+                    renewed = true;
+                    self.inner.widget.forget(&widget);
                 }
-                Err(error) => return Err(error),
-                Ok(answer) => return session(answer, request.privileges.as_deref()),
+                Err(error) => {
+                    if is_invalid_ks(&error) {
+                        self.inner.widget.forget(&widget);
+                    }
+                    return Err(error);
+                }
+                Ok(answer) => return self.minted(&answer, id, request.privileges.as_deref()),
             }
         }
+    }
+
+    /// A session, once it is known to be of the token that was asked for and alive.
+    fn minted(&self, answer: &SessionAnswer, id: &str, requested: Option<&str>) -> Result<Session> {
+        let session = session(answer, requested)?;
+        let strange = |what: String| {
+            Error::new(ErrorKind::Decode, what).with_request(Action::TokenStartSession.name())
+        };
+        if let (Some(ours), Some(theirs)) = (self.inner.partner_id, session.partner_id)
+            && ours != theirs
+        {
+            return Err(strange(format!(
+                "a session of account {ours} was asked for, and the server's answer is one of {theirs}"
+            )));
+        }
+        let of_another = session.privileges.as_deref().is_some_and(|granted| {
+            Privileges::parse(granted)
+                .iter()
+                .find(|(name, _)| *name == "apptoken")
+                .is_some_and(|(_, ids)| {
+                    !ids.iter().any(|of| of.trim_end().eq_ignore_ascii_case(id))
+                })
+        });
+        if of_another {
+            return Err(strange(format!(
+                "a session of token {id} was asked for, and the server's answer is one of another token"
+            )));
+        }
+        // By the server's own clock only: ours alone proves nothing.
+        let is_dead = self.clock_difference_seconds().is_some()
+            && session
+                .expiry
+                .is_some_and(|expiry| expiry.saturating_mul(1000) <= self.server_time().earliest);
+        if is_dead {
+            return Err(dead_at_birth(id).with_request(Action::TokenStartSession.name()));
+        }
+        Ok(session)
+    }
+
+    /// The widget session that all exchanges share, asked for once however many wait for it.
+    async fn fetch_shared_widget_ks(&self) -> Result<Secret> {
+        let client = self.clone().without_cancel();
+        let fetch = self.inner.widget.flight().join("the widget session", || {
+            Box::pin(async move {
+                let (inner, asked) = (&client.inner, client.inner.clock.steady_now());
+                if let Some(kept) = inner.widget.kept(asked) {
+                    return Ok(kept);
+                }
+                let ks = client.fetch_widget_ks(client.deadline()).await?;
+                inner.widget.keep(&ks, asked);
+                Ok(ks)
+            })
+        });
+        fetch.await
     }
 
     /// A new widget session (`session.startWidgetSession`): anonymous, for anybody who knows the
@@ -943,7 +1046,11 @@ impl Client {
             partner_id,
             user_id: inner.user_id.clone(),
             session_type: SessionType::Admin,
-            expiry: Ks::expiry_at(self.server_now(), inner.admin_duration, privileges),
+            expiry: Ks::expiry_at(
+                inner.server_clock.seconds_to_sign(),
+                inner.admin_duration,
+                privileges,
+            ),
             privileges: privileges.clone(),
             master_partner_id: None,
             additional_data: None,
@@ -975,7 +1082,16 @@ impl Client {
             })
             .await
             .result?;
-        Ok(answer.info())
+        let info = answer.info();
+        // Every answer of the server's has all three; one of another shape says nothing about a session.
+        if info.expiry.is_none() || (info.session_type.is_none() && info.partner_id.is_none()) {
+            return Err(Error::new(
+                ErrorKind::Decode,
+                "the server's answer is JSON, but not about a session",
+            )
+            .with_request(Action::SessionGet.name()));
+        }
+        Ok(info)
     }
 
     /// Ends a session (`session.end`).
@@ -988,11 +1104,31 @@ impl Client {
     pub async fn end_session(&self, ks: &Secret) -> Result<()> {
         let mut form = Form::new();
         form.push_secret("ks", ks);
-        let outcome = self
-            .call::<Void>(Action::SessionEnd, &form, self.deadline())
-            .await;
+        let deadline = self.deadline();
+        let outcome = self.call::<Void>(Action::SessionEnd, &form, deadline).await;
         match outcome.result {
-            Ok(_) => Ok(()),
+            Ok(Void::Done) => Ok(()),
+            // The server refuses an ended session before it looks at what the session may do, so the
+            // session can be asked itself whether it has ended, whatever its type.
+            Ok(Void::Empty) => {
+                let asked = self
+                    .call::<SessionAnswer>(Action::SessionGet, &form, deadline)
+                    .await;
+                match asked.result {
+                    Err(error) if is_invalid_ks(&error) => Ok(()),
+                    Err(error)
+                        if error.api().map(crate::ApiError::meaning)
+                            != Some(ApiCode::ServiceForbidden) =>
+                    {
+                        Err(error)
+                    }
+                    Err(_) | Ok(_) => Err(Error::new(
+                        ErrorKind::Decode,
+                        "the server's answer is empty and the session is still accepted; try again",
+                    )
+                    .with_request(Action::SessionEnd.name())),
+                }
+            }
             Err(error) if outcome.answer_lost && is_logged_out(&error) => Ok(()),
             Err(error) => Err(error),
         }
@@ -1033,46 +1169,59 @@ impl Client {
         Ok((self.partner("managing tokens")?, secret))
     }
 
-    /// The session that manages tokens; renewed before it expires.
-    async fn admin_ks(&self, deadline: Duration) -> Result<AdminKs> {
+    /// The session that manages tokens, renewed before it expires; and whether it was there already.
+    async fn admin_ks(&self, deadline: Duration) -> Result<(AdminKs, bool)> {
         let inner = &self.inner;
         if let Some(ks) = &inner.ks {
-            return Ok(AdminKs {
+            let given = AdminKs {
                 ks: ks.clone(),
                 renew_at: None,
-            });
+            };
+            return Ok((given, true));
         }
-        let mut kept = self
-            .within(deadline, async { Ok(inner.admin_ks.lock().await) })
-            .await?;
-        let now = self.server_now();
-        if let Some(kept) = &*kept
-            && kept.renew_at.is_none_or(|renew_at| now < renew_at)
-        {
-            return Ok(kept.clone());
+        if let Some(kept) = inner.admin.good(self.server_now()) {
+            return Ok((kept, true));
         }
-        let (ks, expiry) = match inner.admin_session {
+        let admin = match inner.admin_session {
             AdminSession::Signed(version) => {
                 let session = self.sign_admin_session(version)?;
-                (session.ks, session.expiry)
+                let admin = self.to_keep(session.ks, session.expiry);
+                inner.admin.keep(&admin);
+                admin
             }
             AdminSession::Started => {
-                let (ks, info) = self.fetch_admin_ks(deadline).await?;
-                (ks, info.expiry)
+                let client = self.clone().without_cancel();
+                let fetch = inner.admin.flight.join("the admin session", || {
+                    Box::pin(async move {
+                        if let Some(kept) = client.inner.admin.good(client.server_now()) {
+                            return Ok(kept);
+                        }
+                        let (ks, info) = client.fetch_admin_ks(client.deadline()).await?;
+                        let admin = client.to_keep(ks, info.expiry);
+                        client.inner.admin.keep(&admin);
+                        Ok(admin)
+                    })
+                });
+                self.within(deadline, fetch).await?
             }
         };
-        let duration = i64::try_from(inner.admin_duration.as_secs()).unwrap_or(i64::MAX);
-        let expiry = expiry.unwrap_or_else(|| now.saturating_add(duration));
-        let admin = AdminKs {
+        Ok((admin, false))
+    }
+
+    fn to_keep(&self, ks: Secret, expiry: Option<i64>) -> AdminKs {
+        let duration = i64::try_from(self.inner.admin_duration.as_secs()).unwrap_or(i64::MAX);
+        let expiry = expiry.unwrap_or_else(|| self.server_now().saturating_add(duration));
+        AdminKs {
             ks,
-            renew_at: Some(expiry - (duration / 10).min(300)),
-        };
-        *kept = Some(admin.clone());
-        Ok(admin)
+            renew_at: Some(expiry.saturating_sub((duration / 10).min(300))),
+        }
     }
 
     /// Makes a call with the admin session. One that has expired early, because the clocks differ or
     /// the account caps it, is renewed once: the server refused that request, so nothing is repeated.
+    ///
+    /// A creation is not sent again because of an answer that calls a session expired that was made for
+    /// it: no server says so in earnest, and the answer may be to something else.
     async fn admin_call<T: Answer>(
         &self,
         action: Action,
@@ -1086,11 +1235,11 @@ impl Client {
                 // First, so that bad input is named before a session is started for it.
                 let mut form = Form::new();
                 fill(&mut form)?;
-                let admin = self.admin_ks(deadline).await?;
+                let (admin, was_kept) = self.admin_ks(deadline).await?;
                 form.push_secret("ks", &admin.ks);
-                Ok((form, admin))
+                Ok((form, admin, was_kept))
             };
-            let (form, admin) = match prepared.await {
+            let (form, admin, was_kept) = match prepared.await {
                 Ok(prepared) => prepared,
                 Err(error) => {
                     return Outcome {
@@ -1104,19 +1253,20 @@ impl Client {
             outcome.answer_lost = answer_lost;
             let expired = matches!(&outcome.result, Err(error)
                 if error.api().and_then(crate::ApiError::ks_failure) == Some(KsFailure::Expired));
-            if !expired || renewed || admin.renew_at.is_none() {
+            if !expired || admin.renew_at.is_none() {
+                return outcome;
+            }
+            self.inner.admin.forget(&admin);
+            if renewed || !(was_kept || action.is_repeatable()) {
+                outcome.result = outcome.result.map_err(|error| {
+                    error.with_hint(
+                        "the session was made for this call: this machine's clock is wrong, or the \
+                         server's; set it",
+                    )
+                });
                 return outcome;
             }
             renewed = true;
-            let forgotten = async {
-                let mut kept = self.inner.admin_ks.lock().await;
-                kept.take_if(|kept| kept.ks == admin.ks);
-                Ok(())
-            };
-            if let Err(error) = self.within(deadline, forgotten).await {
-                outcome.result = Err(error);
-                return outcome;
-            }
         }
     }
 
@@ -1171,12 +1321,19 @@ impl Client {
         if self.cancel.as_ref().is_some_and(Cancel::is_triggered) {
             return Err(cancelled_error());
         }
+        let sent = self.inner.server_clock.moment();
         let started = self.inner.clock.steady_now();
         let url = format!("{}{}", self.inner.service_url, action.path());
         let limit = left.min(self.inner.attempt_timeout);
+        let transport = &self.inner.transport;
+        let post = if action.is_repeatable() {
+            transport.post(&url, form.encode())
+        } else {
+            transport.post_on_new_connection(&url, form.encode())
+        };
         let answered = tokio::select! {
             biased;
-            answer = self.inner.transport.post(&url, form.encode()) => {
+            answer = post => {
                 answer.map_err(|error| match error {
                     TransportError::NotSent(cause) => Error::new(
                         ErrorKind::Connect,
@@ -1200,7 +1357,7 @@ impl Client {
                 self.total_timeout_error()
             }),
         };
-        let result = answered.and_then(|answer| self.read(action, form, &answer));
+        let result = answered.and_then(|answer| self.read(action, form, &answer, sent));
         log::trace!(
             "{} in {:?}: {}",
             action.name(),
@@ -1216,23 +1373,18 @@ impl Client {
         })
     }
 
-    fn read<T: Answer>(&self, action: Action, form: &Form, answer: &TransportAnswer) -> Result<T> {
-        let now = self.inner.clock.unix_now();
+    fn read<T: Answer>(
+        &self,
+        action: Action,
+        form: &Form,
+        answer: &TransportAnswer,
+        sent: Moment,
+    ) -> Result<T> {
         let date = answer
             .date
             .as_deref()
             .and_then(|text| httpdate::parse_http_date(text).ok());
-        if let Some(date) = date {
-            let server = date
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default()
-                .as_secs();
-            let difference = i64::try_from(server).unwrap_or_default()
-                - i64::try_from(now.as_secs()).unwrap_or_default();
-            self.inner
-                .clock_difference
-                .store(difference, Ordering::Relaxed);
-        }
+        let now = Duration::from_millis(self.server_time().likely.max(0).unsigned_abs());
         let raw = RawAnswer {
             status: answer.status,
             content_type: answer.content_type.as_deref(),
@@ -1243,11 +1395,27 @@ impl Client {
             ),
             body: &answer.body,
         };
-        let scrubber = || {
-            let known = self.inner.admin_secret.iter().chain(&self.inner.ks);
-            form.scrubber().and(known.map(Secret::reveal))
-        };
-        wire::decode(&raw, scrubber).map_err(|error| error.with_request(action.name()))
+        let decoded = wire::decode(&raw, || self.scrubber(form))
+            .map_err(|error| error.with_request(action.name()));
+        // A page of something in between says nothing about the server's clock, and neither does an
+        // answer out of a cache: the server lets that of a widget session be cached for ten minutes.
+        let is_of_the_api = decoded
+            .as_ref()
+            .map_or_else(|error| error.kind() == ErrorKind::Api, |_| true);
+        if let Some(date) = date
+            && is_of_the_api
+            && action != Action::SessionStartWidget
+            && !answer.is_from_cache
+        {
+            self.inner.server_clock.believe(date, sent);
+        }
+        decoded
+    }
+
+    /// Takes what a request carried, and the credentials of the account, out of texts.
+    fn scrubber(&self, form: &Form) -> Scrubber {
+        let known = self.inner.admin_secret.iter().chain(&self.inner.ks);
+        form.scrubber().and(known.map(Secret::reveal))
     }
 
     /// Waits for what another call may be holding, no longer than this call may take.
@@ -1291,11 +1459,11 @@ impl Client {
 
     /// The server's time in unix seconds, as far as it is known; otherwise ours.
     pub(crate) fn server_now(&self) -> i64 {
-        let ours = i64::try_from(self.inner.clock.unix_now().as_secs()).unwrap_or(i64::MAX);
-        match self.clock_difference_seconds() {
-            Some(difference) if difference.abs() > CLOCK_TOLERANCE_SECONDS => ours + difference,
-            _ => ours,
-        }
+        self.inner.server_clock.seconds()
+    }
+
+    pub(crate) fn server_time(&self) -> ServerTime {
+        self.inner.server_clock.now()
     }
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
@@ -1318,11 +1486,12 @@ fn leaves_open(error: &Error) -> bool {
         ErrorKind::Interrupted | ErrorKind::Timeout | ErrorKind::Decode | ErrorKind::Cancelled => {
             true
         }
-        // A 429 is a refusal; a 408 or 5xx may come from something before a server that is still at it;
-        // another 2xx says that something was done.
-        ErrorKind::Http => error.http_status().is_some_and(|status| {
-            (200..300).contains(&status) || (status != 429 && is_transient_status(status))
-        }),
+        // Only a status that says that the request was at fault is a refusal. A 408 or 5xx may come from
+        // something before a server that is still at it, 499 from a proxy whose client had left; another
+        // 2xx or a redirect says that something was done; no server is known to send the rest.
+        ErrorKind::Http => error
+            .http_status()
+            .is_some_and(|status| !(400..499).contains(&status) || status == 408),
         // The server failed somewhere on its way, which may have been after the token was stored.
         ErrorKind::Api => error
             .api()
@@ -1354,6 +1523,11 @@ fn is_invalid_ks(error: &Error) -> bool {
         .is_some_and(|api| api.meaning() == ApiCode::InvalidKs)
 }
 
+pub(crate) fn dead_at_birth(id: &str) -> Error {
+    Error::config(format!("the sessions of token {id} are dead at birth"))
+        .with_hint("its sessionDuration is 0 or its expiry has come: update it, or create another")
+}
+
 fn is_logged_out(error: &Error) -> bool {
     error.api().and_then(crate::ApiError::ks_failure) == Some(KsFailure::LoggedOut)
 }
@@ -1372,26 +1546,36 @@ fn push_profile(form: &mut Form, profile: Option<&ResponseProfile>) {
     }
 }
 
-/// A token must name itself, unless a profile left that out.
-fn named(
+/// A token must be the one that was asked for, unless a profile leaves out its id. The server compares
+/// ids without case and trailing blanks.
+fn require_id(
     token: Result<AppToken>,
+    asked: &str,
     profile: Option<&ResponseProfile>,
     action: Action,
 ) -> Result<AppToken> {
     let token = token?;
-    if token.id.is_empty() && profile.is_none() {
-        return Err(Error::new(
-            ErrorKind::Decode,
-            "the server's answer is JSON, but not a token",
-        )
-        .with_request(action.name()));
+    let may_be_missing = profile.is_some_and(|profile| profile.keeps("id") != Some(true));
+    if (token.id.is_empty() && may_be_missing)
+        || token.id.trim_end().eq_ignore_ascii_case(asked.trim_end())
+    {
+        return Ok(token);
     }
-    Ok(token)
+    let what = if token.id.is_empty() {
+        "a token without an id"
+    } else {
+        "another token"
+    };
+    Err(Error::new(
+        ErrorKind::Decode,
+        format!("token {asked} was asked for, and the server's answer is {what}"),
+    )
+    .with_request(action.name()))
 }
 
-fn session(answer: SessionAnswer, requested: Option<&str>) -> Result<Session> {
+fn session(answer: &SessionAnswer, requested: Option<&str>) -> Result<Session> {
     let info = answer.info();
-    let ks = answer.ks.filter(|ks| !ks.is_empty()).ok_or_else(|| {
+    let ks = answer.ks().cloned().ok_or_else(|| {
         Error::new(ErrorKind::Decode, "the server's answer holds no session")
             .with_request(Action::TokenStartSession.name())
     })?;

@@ -1,12 +1,13 @@
 //! The exchange's own parts: the hash that proves knowledge of a token's value, and the widget session
 //! that is kept between exchanges. The steps themselves are joined in `client`.
 
-use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sha2::Digest;
 
 use crate::error::{Error, Result};
+use crate::flight::Flight;
 use crate::model::HashType;
 use crate::secret::Secret;
 
@@ -52,9 +53,8 @@ pub fn token_hash(hash_type: &HashType, ks: &Secret, token: &Secret) -> Result<S
 /// The widget session that exchanges share: N exchanges cost N + 1 requests.
 #[derive(Debug, Default)]
 pub(crate) struct WidgetSession {
-    // Held across the request that fetches it, so that exchanges that start together fetch it once;
-    // a caller that gives up lets go, and the next one fetches.
-    kept: tokio::sync::Mutex<Option<Kept>>,
+    kept: Mutex<Option<Kept>>,
+    flight: Arc<Flight<Secret>>,
 }
 
 #[derive(Debug)]
@@ -63,41 +63,35 @@ struct Kept {
     since: Duration,
 }
 
-/// A widget session, and whether it had been used before.
-#[derive(Debug)]
-pub(crate) struct WidgetKs {
-    pub(crate) ks: Secret,
-    pub(crate) reused: bool,
-}
-
 impl WidgetSession {
-    /// The kept one, or a new one from `fetch`; `now` is the time of the steady clock.
-    pub(crate) async fn get<F>(&self, now: Duration, fetch: impl FnOnce() -> F) -> Result<WidgetKs>
-    where
-        F: Future<Output = Result<Secret>>,
-    {
-        let mut kept = self.kept.lock().await;
-        if let Some(kept) = &*kept
-            && now.saturating_sub(kept.since) < KEEP_WIDGET_SESSION
-        {
-            return Ok(WidgetKs {
-                ks: kept.ks.clone(),
-                reused: true,
-            });
-        }
-        let ks = fetch().await?;
-        *kept = Some(Kept {
+    /// The kept one; `now` is the time of the steady clock.
+    pub(crate) fn kept(&self, now: Duration) -> Option<Secret> {
+        let kept = self.lock();
+        let good = kept
+            .as_ref()
+            .filter(|kept| now.saturating_sub(kept.since) < KEEP_WIDGET_SESSION);
+        good.map(|kept| kept.ks.clone())
+    }
+
+    /// Keeps one that was asked for at `since`.
+    pub(crate) fn keep(&self, ks: &Secret, since: Duration) {
+        *self.lock() = Some(Kept {
             ks: ks.clone(),
-            since: now,
+            since,
         });
-        Ok(WidgetKs { ks, reused: false })
     }
 
     /// Forgets the session that the server no longer accepts, unless another has taken its place.
-    pub(crate) async fn forget(&self, refused: &Secret) {
-        let mut kept = self.kept.lock().await;
-        if kept.as_ref().is_some_and(|kept| kept.ks == *refused) {
-            *kept = None;
-        }
+    pub(crate) fn forget(&self, refused: &Secret) {
+        self.lock().take_if(|kept| kept.ks == *refused);
+    }
+
+    /// The request for another one, shared by all who need it.
+    pub(crate) fn flight(&self) -> &Arc<Flight<Secret>> {
+        &self.flight
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -25,9 +25,11 @@
 mod audit;
 pub mod blocking;
 mod client;
+mod clock;
 mod config;
 mod error;
 mod exchange;
+mod flight;
 mod ks;
 mod model;
 mod privileges;

@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 use futures_util::future::{Shared, WeakShared};
 use zeroize::Zeroizing;
 
-use crate::client::{Cancel, Client, cancelled_error, wait_for};
+use crate::client::{Cancel, Client, cancelled_error, dead_at_birth, wait_for};
 use crate::config::Settings;
 use crate::error::{ApiCode, ApiError, Error, KsFailure, Result};
 use crate::model::{HashType, Session, SessionKey, SessionRequest};
@@ -864,19 +864,10 @@ impl Inner {
     }
 
     fn now(&self) -> Now {
-        let ours = millis(self.client.clock().unix_now());
-        match self.client.clock_difference_seconds() {
-            Some(difference) => {
-                let likely = ours + difference * 1000;
-                Now {
-                    likely,
-                    latest: likely + DATE_ROUNDING_MS,
-                }
-            }
-            None => Now {
-                likely: ours,
-                latest: ours,
-            },
+        let time = self.client.server_time();
+        Now {
+            likely: time.likely,
+            latest: time.latest,
         }
     }
 
@@ -920,13 +911,7 @@ impl Inner {
             .expiry
             .get_or_insert(started_at + millis(assumed) / 1000);
         if expiry.saturating_mul(1000) <= now {
-            return Err(Error::config(format!(
-                "the sessions of token {} are dead at birth",
-                credentials.id
-            ))
-            .with_hint(
-                "its sessionDuration is 0 or its expiry has come: update it, or create another",
-            ));
+            return Err(dead_at_birth(&credentials.id));
         }
         session.key = Some(Arc::clone(key));
         Ok(CachedSession {

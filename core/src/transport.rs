@@ -33,10 +33,26 @@ pub trait Transport: fmt::Debug + Send + Sync {
         url: &str,
         body: Bytes,
     ) -> BoxFuture<'_, Result<TransportAnswer, TransportError>>;
+
+    /// As [`Transport::post`], on a connection that no other request has used or will use.
+    ///
+    /// For what must not be done twice: an answer that was left on a kept connection is not taken for
+    /// this request's own, and no connection is found closed when half of the request is on its way.
+    /// A transport without connections of its own need not implement it.
+    ///
+    /// # Errors
+    /// As there.
+    fn post_on_new_connection(
+        &self,
+        url: &str,
+        body: Bytes,
+    ) -> BoxFuture<'_, Result<TransportAnswer, TransportError>> {
+        self.post(url, body)
+    }
 }
 
 /// An answer, whatever its status.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct TransportAnswer {
     /// The HTTP status.
@@ -45,6 +61,8 @@ pub struct TransportAnswer {
     pub content_type: Option<String>,
     /// The `Date` header.
     pub date: Option<String>,
+    /// Whether a cache says that it answered, by an `Age` header.
+    pub is_from_cache: bool,
     /// The `Retry-After` header.
     pub retry_after: Option<String>,
     /// The `Location` header.
@@ -62,6 +80,16 @@ impl TransportAnswer {
             body: body.into(),
             ..Self::default()
         }
+    }
+}
+
+/// Without what may hold credentials: the body, and an address.
+impl fmt::Debug for TransportAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TransportAnswer")
+            .field("status", &self.status)
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -103,11 +131,31 @@ pub(crate) struct ProxySettings {
 #[derive(Debug)]
 pub(crate) struct HttpTransport {
     http: reqwest::Client,
+    /// The same without keeping connections.
+    http_once: reqwest::Client,
     max_response_bytes: usize,
 }
 
 impl HttpTransport {
     pub(crate) fn new(options: &TransportOptions) -> Result<Self> {
+        let tls = tls_config(options)?;
+        let once = Self::http(options, tls.clone())?.pool_max_idle_per_host(0);
+        let build = |builder: reqwest::ClientBuilder| {
+            builder
+                .build()
+                .map_err(|error| Error::config(format!("the HTTP client: {}", root_cause(&error))))
+        };
+        Ok(Self {
+            http: build(Self::http(options, tls)?)?,
+            http_once: build(once)?,
+            max_response_bytes: options.max_response_bytes,
+        })
+    }
+
+    fn http(
+        options: &TransportOptions,
+        tls: rustls::ClientConfig,
+    ) -> Result<reqwest::ClientBuilder> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(
@@ -126,7 +174,7 @@ impl HttpTransport {
             .referer(false)
             .http1_only()
             .tcp_nodelay(true)
-            .tls_backend_preconfigured(tls_config(options)?)
+            .tls_backend_preconfigured(tls)
             // Only the proxy that the settings name, never the environment behind their back.
             .no_proxy();
         if let Some(settings) = &options.proxy {
@@ -138,30 +186,23 @@ impl HttpTransport {
                 .and_then(reqwest::NoProxy::from_string);
             builder = builder.proxy(proxy.no_proxy(except));
         }
-        let http = builder
-            .build()
-            .map_err(|error| Error::config(format!("the HTTP client: {}", root_cause(&error))))?;
-        Ok(Self {
-            http,
-            max_response_bytes: options.max_response_bytes,
-        })
+        Ok(builder)
     }
 
-    async fn exchange(&self, url: &str, body: Bytes) -> Result<TransportAnswer, TransportError> {
-        let mut response = self
-            .http
-            .post(url)
-            .body(body)
-            .send()
-            .await
-            .map_err(|error| {
-                let cause = root_cause(&error);
-                if error.is_connect() {
-                    TransportError::NotSent(cause)
-                } else {
-                    TransportError::Interrupted(cause)
-                }
-            })?;
+    async fn exchange(
+        &self,
+        http: &reqwest::Client,
+        url: &str,
+        body: Bytes,
+    ) -> Result<TransportAnswer, TransportError> {
+        let mut response = http.post(url).body(body).send().await.map_err(|error| {
+            let cause = root_cause(&error);
+            if error.is_connect() {
+                TransportError::NotSent(cause)
+            } else {
+                TransportError::Interrupted(cause)
+            }
+        })?;
         let text = |name| {
             let value: Option<&HeaderValue> = response.headers().get(name);
             value
@@ -172,6 +213,7 @@ impl HttpTransport {
             status: response.status().as_u16(),
             content_type: text(header::CONTENT_TYPE),
             date: text(header::DATE),
+            is_from_cache: response.headers().contains_key(header::AGE),
             retry_after: text(header::RETRY_AFTER),
             location: text(header::LOCATION),
             body: Bytes::new(),
@@ -209,7 +251,16 @@ impl Transport for HttpTransport {
         body: Bytes,
     ) -> BoxFuture<'_, Result<TransportAnswer, TransportError>> {
         let url = url.to_owned();
-        Box::pin(async move { self.exchange(&url, body).await })
+        Box::pin(async move { self.exchange(&self.http, &url, body).await })
+    }
+
+    fn post_on_new_connection(
+        &self,
+        url: &str,
+        body: Bytes,
+    ) -> BoxFuture<'_, Result<TransportAnswer, TransportError>> {
+        let url = url.to_owned();
+        Box::pin(async move { self.exchange(&self.http_once, &url, body).await })
     }
 }
 

@@ -516,15 +516,32 @@ pub(crate) fn decode<T: Answer>(
     scrubber: impl FnOnce() -> Scrubber,
 ) -> Result<T> {
     if answer.status != 200 {
-        return Err(http_error(answer));
+        return Err(http_error(answer, &scrubber()));
     }
-    if let Some(exception) = find_exception(answer.body) {
-        return Err(Error::from_api(exception.scrubbed(&scrubber())));
+    match find_exception(answer.body) {
+        Some(Found::Exception(exception)) => {
+            return Err(Error::from_api(exception.scrubbed(&scrubber())));
+        }
+        Some(Found::StrangeException) => {
+            return Err(Error::new(
+                ErrorKind::Decode,
+                "the server's answer is an exception, but not in a shape of the API's",
+            ));
+        }
+        None => {}
     }
-    T::read(answer.body).ok_or_else(|| Error::new(ErrorKind::Decode, describe_strange_body(answer)))
+    T::read(answer.body).ok_or_else(|| {
+        let what = describe_strange_body(answer, &scrubber());
+        Error::new(ErrorKind::Decode, what)
+    })
 }
 
-fn http_error(answer: &RawAnswer<'_>) -> Error {
+/// A text of the server's as an error may show it: no credential, one line.
+pub(crate) fn to_show(scrubber: &Scrubber, text: &str) -> String {
+    one_line(&scrubber.scrub(text))
+}
+
+fn http_error(answer: &RawAnswer<'_>, scrubber: &Scrubber) -> Error {
     let status = answer.status;
     let mut message = format!("the server answered with HTTP status {status}");
     if (300..400).contains(&status) {
@@ -539,6 +556,7 @@ fn http_error(answer: &RawAnswer<'_>) -> Error {
                     .next()
                     .unwrap_or(rest)
             });
+        let target = to_show(scrubber, target);
         message = format!("{message}, a redirect to {target}, which is not followed");
         return Error::new(ErrorKind::Http, message)
             .with_http_status(status)
@@ -564,7 +582,7 @@ fn http_error(answer: &RawAnswer<'_>) -> Error {
 }
 
 /// Says what a body is instead of an answer, without quoting it: it may hold credentials.
-fn describe_strange_body(answer: &RawAnswer<'_>) -> String {
+fn describe_strange_body(answer: &RawAnswer<'_>, scrubber: &Scrubber) -> String {
     let text = String::from_utf8_lossy(answer.body);
     let text = text.trim();
     let what = if text.is_empty() {
@@ -583,7 +601,7 @@ fn describe_strange_body(answer: &RawAnswer<'_>) -> String {
         answer.body.len(),
         answer
             .content_type
-            .map(|kind| format!(", {kind}"))
+            .map(|kind| format!(", {}", to_show(scrubber, kind)))
             .unwrap_or_default()
     )
 }
@@ -592,9 +610,7 @@ fn describe_strange_body(answer: &RawAnswer<'_>) -> String {
 struct Exception {
     code: String,
     #[serde(default)]
-    message: String,
-    #[serde(rename = "objectType")]
-    object_type: String,
+    message: Option<String>,
     #[serde(default)]
     args: serde_json::Value,
 }
@@ -609,15 +625,15 @@ impl Exception {
                         serde_json::Value::String(text) => text,
                         other => other.to_string(),
                     };
-                    (name, scrubber.scrub(&text))
+                    (to_show(scrubber, &name), to_show(scrubber, &text))
                 })
                 .collect(),
             // Without arguments the server sends an empty list.
             _ => Vec::new(),
         };
         ApiError {
-            code: one_line(&scrubber.scrub(&self.code)),
-            message: one_line(&scrubber.scrub(&self.message)),
+            code: to_show(scrubber, &self.code),
+            message: to_show(scrubber, self.message.as_deref().unwrap_or_default()),
             args,
         }
     }
@@ -630,15 +646,42 @@ fn one_line(text: &str) -> String {
         .collect()
 }
 
-fn find_exception(body: &[u8]) -> Option<Exception> {
-    memchr::memmem::find(body, b"KalturaAPIException")?;
-    serde_json::from_slice::<Exception>(body)
-        .ok()
-        .filter(|exception| exception.object_type == "KalturaAPIException")
+enum Found {
+    Exception(Exception),
+    /// One that no server of Kaltura's writes: what it says is not to be relied on.
+    StrangeException,
 }
 
-fn read_json<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+/// An exception in an answer with status 200, by itself or wrapped into `result`.
+fn find_exception(body: &[u8]) -> Option<Found> {
+    memchr::memmem::find(body, b"KalturaAPIException")?;
+    let answer: serde_json::Value = read_object(body)?;
+    let is_exception = |value: &serde_json::Value| {
+        value.get("objectType").and_then(serde_json::Value::as_str) == Some("KalturaAPIException")
+    };
+    let exception = [Some(&answer), answer.get("result")]
+        .into_iter()
+        .flatten()
+        .find(|value| is_exception(value))?;
+    Some(Exception::deserialize(exception).map_or(Found::StrangeException, Found::Exception))
+}
+
+/// A JSON object: an array would be taken for one whose fields are in order.
+fn read_object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return None;
+    }
     serde_json::from_slice(body).ok()
+}
+
+/// Whether this can be a session: one line of base64, in either alphabet. An overloaded server also
+/// answers sentences.
+fn is_ks(ks: &Secret) -> bool {
+    let text = ks.reveal();
+    (20..=65_536).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+/=_-".contains(&byte))
 }
 
 /// Whole numbers come as numbers or as strings (`session.get` answers only strings); an empty string
@@ -754,7 +797,7 @@ impl From<TokenAnswer> for AppToken {
 
 impl Answer for AppToken {
     fn read(body: &[u8]) -> Option<Self> {
-        read_json::<TokenAnswer>(body).map(Self::from)
+        read_object::<TokenAnswer>(body).map(Self::from)
     }
 }
 
@@ -770,7 +813,7 @@ impl Answer for TokenPage {
             #[serde(deserialize_with = "lenient_int")]
             total_count: Option<i64>,
         }
-        read_json::<PageAnswer>(body).map(|page| Self {
+        read_object::<PageAnswer>(body).map(|page| Self {
             total_count: page.total_count.unwrap_or_default(),
             tokens: page.objects.into_iter().map(AppToken::from).collect(),
         })
@@ -790,13 +833,13 @@ impl WidgetAnswer {
     pub(crate) fn ks(self) -> Option<Secret> {
         self.ks
             .or_else(|| self.result.and_then(|inner| inner.ks()))
-            .filter(|ks| !ks.is_empty())
+            .filter(is_ks)
     }
 }
 
 impl Answer for WidgetAnswer {
     fn read(body: &[u8]) -> Option<Self> {
-        read_json(body)
+        read_object(body)
     }
 }
 
@@ -804,7 +847,7 @@ impl Answer for WidgetAnswer {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SessionAnswer {
     #[serde(default)]
-    pub(crate) ks: Option<Secret>,
+    ks: Option<Secret>,
     #[serde(default, deserialize_with = "lenient_int")]
     session_type: Option<i64>,
     #[serde(default, deserialize_with = "lenient_int")]
@@ -818,6 +861,10 @@ pub(crate) struct SessionAnswer {
 }
 
 impl SessionAnswer {
+    pub(crate) fn ks(&self) -> Option<&Secret> {
+        self.ks.as_ref().filter(|ks| is_ks(ks))
+    }
+
     pub(crate) fn info(&self) -> SessionInfo {
         SessionInfo {
             session_type: self.session_type.map(SessionType::from),
@@ -831,22 +878,22 @@ impl SessionAnswer {
 
 impl Answer for SessionAnswer {
     fn read(body: &[u8]) -> Option<Self> {
-        read_json(body)
+        read_object(body)
     }
 }
 
 /// A bare string: the answer of `session.start`.
 impl Answer for Secret {
     fn read(body: &[u8]) -> Option<Self> {
-        read_json::<Self>(body).filter(|ks| !ks.is_empty())
+        serde_json::from_slice(body).ok().filter(is_ks)
     }
 }
 
 /// The answer of an action that has none.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Void {
-    /// `null`: done.
-    Null,
+    /// `null` or `true`.
+    Done,
     /// An empty body, which the guide shows for `delete` and which overloaded servers send as well.
     Empty,
 }
@@ -855,7 +902,7 @@ impl Answer for Void {
     fn read(body: &[u8]) -> Option<Self> {
         match body.trim_ascii() {
             b"" => Some(Self::Empty),
-            b"null" => Some(Self::Null),
+            b"null" | b"true" => Some(Self::Done),
             _ => None,
         }
     }

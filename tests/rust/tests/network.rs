@@ -12,7 +12,7 @@ use std::time::Duration;
 use kaltura_app_token::{Client, ClientBuilder, ErrorKind, blocking};
 use kaltura_e2e::{arrived, builder, integrator, sandbox};
 
-const ANSWER: &str = r#"{"ks":"djJ8widget","partnerId":102,"userId":0}"#;
+const ANSWER: &str = r#"{"ks":"djJ8d2lkZ2V0LXNlc3Npb24","partnerId":102,"userId":0}"#;
 
 /// Reads one HTTP request and answers it; gives its first line back.
 fn serve_one(stream: &mut (impl Read + Write)) -> Option<String> {
@@ -97,7 +97,7 @@ async fn a_certificate_is_accepted_from_the_named_authority_and_from_no_other() 
     let trusting = https_client(port).ca_file(authority).build().unwrap();
     assert_eq!(
         trusting.start_widget_session().await.unwrap().ks.reveal(),
-        "djJ8widget"
+        "djJ8d2lkZ2V0LXNlc3Npb24"
     );
 
     for stranger in [https_client(port).ca_file(other), https_client(port)] {

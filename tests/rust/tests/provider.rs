@@ -42,7 +42,9 @@ fn world() -> (Arc<Stub>, VirtualClock, SessionProvider) {
         let expiry = i64::try_from(time.unix_now().as_secs()).unwrap() + life;
         let number = count.fetch_add(1, Ordering::SeqCst);
         let user = params.get("userId").map_or("", String::as_str);
-        format!(r#"{{"ks":"ks-{number}","expiry":{expiry},"privileges":"","userId":"{user}"}}"#)
+        format!(
+            r#"{{"ks":"djJ8-session-of-the-stub-{number}","expiry":{expiry},"privileges":"","userId":"{user}"}}"#
+        )
     });
     let provider = SessionProvider::new(stub.client(&clock), source());
     (stub, clock, provider)
@@ -226,7 +228,7 @@ async fn a_failed_renewal_keeps_the_session_and_waits_longer_each_time() {
             return exception("APP_TOKEN_NOT_ACTIVE");
         }
         let expiry = time.unix_now().as_secs() + 3600;
-        format!(r#"{{"ks":"ks-{expiry}","expiry":{expiry}}}"#)
+        format!(r#"{{"ks":"djJ8-session-of-the-stub-{expiry}","expiry":{expiry}}}"#)
     });
     let provider = SessionProvider::new(stub.client(&clock), source());
     let key = SessionKey::new();
@@ -270,7 +272,11 @@ async fn an_old_refusal_does_not_hide_why_a_session_cannot_be_had_now() {
             return exception("APP_TOKEN_NOT_ACTIVE");
         }
         let now = time.unix_now();
-        format!(r#"{{"ks":"{now:?}","expiry":{}}}"#, now.as_secs() + 600)
+        format!(
+            r#"{{"ks":"djJ8-session-of-the-stub-{}","expiry":{}}}"#,
+            now.as_millis(),
+            now.as_secs() + 600
+        )
     });
     let provider = SessionProvider::new(stub.client(&clock), source());
     let key = SessionKey::new();
@@ -339,7 +345,7 @@ async fn a_caller_can_ask_for_a_session_that_is_good_for_some_time() {
 async fn an_answer_that_names_no_expiry_counts_from_the_moment_of_asking() {
     for (duration, life) in [(None, 300_u32), (Some(1200), 1200)] {
         let clock = VirtualClock::new(0);
-        let stub = Stub::new(|_| r#"{"ks":"the guide shows nothing else"}"#.to_owned());
+        let stub = Stub::new(|_| r#"{"ks":"djJ8-the-guide-shows-nothing-else"}"#.to_owned());
         let provider = SessionProvider::new(stub.client(&clock), source());
         let mut key = SessionKey::new();
         key.duration = duration.map(seconds);
@@ -357,7 +363,7 @@ async fn an_answer_that_names_no_expiry_counts_from_the_moment_of_asking() {
 #[tokio::test(start_paused = true)]
 async fn sessions_that_are_dead_at_birth_are_an_error_and_not_a_loop() {
     let clock = VirtualClock::new(0);
-    let stub = Stub::new(|_| format!(r#"{{"ks":"dead","expiry":{EPOCH}}}"#));
+    let stub = Stub::new(|_| format!(r#"{{"ks":"djJ8-session-dead-at-birth","expiry":{EPOCH}}}"#));
     let provider = SessionProvider::new(stub.client(&clock), source());
     let error = provider.get(&SessionKey::new()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
@@ -565,7 +571,12 @@ async fn expiry_is_judged_by_the_servers_clock() {
 #[tokio::test(start_paused = true)]
 async fn a_session_that_may_have_expired_is_not_handed_out() {
     let clock = VirtualClock::new(0);
-    let stub = Stub::new(move |_| format!(r#"{{"ks":"ks","expiry":{}}}"#, EPOCH + 10));
+    let stub = Stub::new(move |_| {
+        format!(
+            r#"{{"ks":"djJ8-session-of-the-stub","expiry":{}}}"#,
+            EPOCH + 10
+        )
+    });
     stub.set_date("Fri, 15 Jan 2027 08:00:00 GMT");
     let client = stub.client(&clock);
     let provider = SessionProvider::new(client.clone(), source());

@@ -17,7 +17,7 @@ use kaltura_app_token::{
     BoxFuture, Client, Clock, ErrorKind, NewToken, SessionKey, SessionProvider, TokenSource,
     Transport, TransportAnswer, TransportError,
 };
-use kaltura_e2e::admin;
+use kaltura_e2e::builder;
 use kaltura_sandbox::{Fault, FaultKind, Sandbox};
 use virtual_time::{EPOCH, VirtualClock};
 
@@ -258,7 +258,16 @@ fn new_token(sandbox: &Sandbox) -> TokenSource {
         .build()
         .unwrap();
     let token = runtime
-        .block_on(admin(sandbox).add_token(&NewToken::new()))
+        .block_on(async {
+            // By the sandbox's time, which is not ours.
+            let clock = VirtualClock::new(0);
+            let admin = builder(sandbox)
+                .admin_secret(sandbox.admin_secret())
+                .clock(Arc::new(clock))
+                .build()
+                .unwrap();
+            admin.add_token(&NewToken::new()).await
+        })
         .unwrap();
     TokenSource::value(token.id, token.token.unwrap())
 }

@@ -45,6 +45,29 @@ fn failures_that_leave_it_open() -> Vec<FaultKind> {
             retry_after: None,
             body: String::new(),
         },
+        FaultKind::Redirect {
+            location: "https://elsewhere.example/".into(),
+        },
+        FaultKind::Status {
+            status: 304,
+            retry_after: None,
+            body: String::new(),
+        },
+        FaultKind::Status {
+            status: 499,
+            retry_after: None,
+            body: String::new(),
+        },
+        FaultKind::Status {
+            status: 600,
+            retry_after: None,
+            body: String::new(),
+        },
+        FaultKind::Status {
+            status: 999,
+            retry_after: None,
+            body: String::new(),
+        },
         FaultKind::Exception {
             code: "INTERNAL_SERVERL_ERROR".into(),
             message: "after it was stored".into(),
@@ -163,12 +186,6 @@ async fn a_creation_that_was_refused_is_not_in_doubt() {
                 status: 403,
                 retry_after: None,
                 body: String::new(),
-            },
-            ErrorKind::Http,
-        ),
-        (
-            FaultKind::Redirect {
-                location: "https://elsewhere.example/".into(),
             },
             ErrorKind::Http,
         ),

@@ -84,7 +84,9 @@ impl Transport for Stub {
         let is_widget = url.contains("startWidgetSession");
         Box::pin(async move {
             if is_widget {
-                return Ok(json(r#"{"ks":"widget"}"#.to_owned()));
+                return Ok(json(
+                    r#"{"ks":"djJ8-widget-session-of-the-stub"}"#.to_owned(),
+                ));
             }
             self.exchanges.fetch_add(1, Ordering::SeqCst);
             while self.closed.load(Ordering::SeqCst) {

@@ -1,0 +1,293 @@
+//! The server's time, as far as its answers tell it: a range, because a `Date` header has whole seconds
+//! and travels. Decides which of them are believed; knows neither actions nor sessions.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::retry::Clock;
+
+/// A step of the clock that is larger is not believed, and nothing is signed for a time that is
+/// further from our own.
+const LARGEST_STEP_MS: i64 = 86_400_000;
+/// An answer that took longer says too little about the time.
+const LONGEST_ROUND_TRIP_MS: i64 = 5_000;
+/// The header's precision.
+const DATE_ROUNDING_MS: i64 = 1_000;
+/// Less is no difference of clocks: the header is rounded down, and travels.
+const TOLERANCE_MS: i64 = 2_000;
+
+/// The server's time in unix milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ServerTime {
+    /// The earliest that it can be: for looking back.
+    pub(crate) earliest: i64,
+    /// What it likely is.
+    pub(crate) likely: i64,
+    /// The latest that it can be: for judging whether something has expired.
+    pub(crate) latest: i64,
+}
+
+/// Both of our clocks at one moment, in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    steady: i64,
+    wall: i64,
+}
+
+/// What was known of the server's time at a moment.
+#[derive(Clone, Copy, Debug)]
+struct Anchor {
+    at: Moment,
+    earliest: i64,
+    latest: i64,
+    /// Whether the server said so; otherwise it is our own clock's time.
+    by_server: bool,
+}
+
+/// Follows the server's clock by the answers that it gives.
+///
+/// What has passed since an answer is the larger of what our two clocks say: a machine that was
+/// suspended, and a wall clock that was set back, must not make an expired session look good. A wall
+/// clock that was set forward makes it look expired until the next answer.
+#[derive(Debug)]
+pub(crate) struct ServerClock {
+    clock: Arc<dyn Clock>,
+    anchor: Mutex<Anchor>,
+}
+
+impl ServerClock {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        let at = moment(&*clock);
+        Self {
+            clock,
+            anchor: Mutex::new(Anchor {
+                at,
+                earliest: at.wall,
+                latest: at.wall,
+                by_server: false,
+            }),
+        }
+    }
+
+    /// To be taken when a request is sent.
+    pub(crate) fn moment(&self) -> Moment {
+        moment(&*self.clock)
+    }
+
+    /// What it is now.
+    pub(crate) fn now(&self) -> ServerTime {
+        self.anchor().at(self.moment())
+    }
+
+    /// Takes the time from the `Date` of an answer of the API itself to a request sent at `sent`.
+    pub(crate) fn believe(&self, date: SystemTime, sent: Moment) {
+        let received = self.moment();
+        let took = received.steady - sent.steady;
+        let date = millis(date.duration_since(UNIX_EPOCH).unwrap_or_default());
+        let mut anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = anchor.at(received);
+        // Our own clock may have been set since the last answer, or have been wrong before it.
+        let is_plausible = [now.earliest, now.likely, received.wall]
+            .iter()
+            .any(|known| date.saturating_sub(*known).abs() <= LARGEST_STEP_MS);
+        if took > LONGEST_ROUND_TRIP_MS || !is_plausible {
+            log::debug!(
+                "the answer's date is not believed: {} s from ours, after {took} ms",
+                date.saturating_sub(now.likely) / 1000
+            );
+            return;
+        }
+        *anchor = Anchor {
+            at: sent,
+            earliest: date - took,
+            latest: date.saturating_add(DATE_ROUNDING_MS),
+            by_server: true,
+        };
+    }
+
+    /// How many seconds the server's clock is ahead of ours; `None` until it has told.
+    pub(crate) fn difference_seconds(&self) -> Option<i64> {
+        let (anchor, now) = (self.anchor(), self.moment());
+        // The header's seconds are rounded down, as ours are here.
+        let ours = now.wall.div_euclid(1000);
+        let server = (anchor.latest - DATE_ROUNDING_MS)
+            .saturating_add(now.steady - anchor.at.steady)
+            .div_euclid(1000);
+        let within = (server.saturating_sub(ours)).abs() * 1000 <= TOLERANCE_MS;
+        anchor.by_server.then_some(if within {
+            0
+        } else {
+            server.saturating_sub(ours)
+        })
+    }
+
+    /// The time in unix seconds: the server's, or ours where there is no difference to speak of.
+    pub(crate) fn seconds(&self) -> i64 {
+        let (likely, ours) = (self.now().likely, self.moment().wall);
+        let now = if likely.saturating_sub(ours).abs() <= TOLERANCE_MS {
+            ours
+        } else {
+            likely
+        };
+        now.div_euclid(1000)
+    }
+
+    /// The time to sign with, in unix seconds: no answer moves it further than a day from our own, so
+    /// that what is signed never lasts longer than was asked for by more than that.
+    pub(crate) fn seconds_to_sign(&self) -> i64 {
+        let ours = self.moment().wall / 1000;
+        let most = LARGEST_STEP_MS / 1000;
+        self.seconds().clamp(ours - most, ours.saturating_add(most))
+    }
+
+    fn anchor(&self) -> Anchor {
+        *self.anchor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Anchor {
+    fn at(&self, now: Moment) -> ServerTime {
+        let steady = (now.steady - self.at.steady).max(0);
+        let passed = steady.max(now.wall.saturating_sub(self.at.wall));
+        ServerTime {
+            earliest: self.earliest.saturating_add(steady),
+            likely: self.earliest.saturating_add(passed),
+            latest: self.latest.saturating_add(passed),
+        }
+    }
+}
+
+fn moment(clock: &dyn Clock) -> Moment {
+    Moment {
+        steady: millis(clock.steady_now()),
+        wall: millis(clock.unix_now()),
+    }
+}
+
+/// Far from overflowing, whatever is added to it once.
+pub(crate) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).map_or(i64::MAX / 4, |millis| millis.min(i64::MAX / 4))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use super::*;
+    use crate::transport::BoxFuture;
+
+    const NOW: i64 = 1_800_000_000;
+    const HOUR: i64 = 3_600;
+    const DAY: i64 = 86_400;
+
+    /// Clocks that are set by hand, in milliseconds.
+    #[derive(Debug, Default)]
+    struct Hands {
+        wall: AtomicI64,
+        steady: AtomicI64,
+    }
+
+    impl Hands {
+        fn at_now() -> Arc<Self> {
+            let hands = Self::default();
+            hands.wall.store(NOW * 1000, Ordering::SeqCst);
+            Arc::new(hands)
+        }
+
+        fn set(&self, wall_seconds: i64) {
+            self.wall.fetch_add(wall_seconds * 1000, Ordering::SeqCst);
+        }
+
+        fn pass(&self, millis: i64) {
+            self.wall.fetch_add(millis, Ordering::SeqCst);
+            self.steady.fetch_add(millis, Ordering::SeqCst);
+        }
+    }
+
+    impl Clock for Hands {
+        fn unix_now(&self) -> Duration {
+            Duration::from_millis(self.wall.load(Ordering::SeqCst).unsigned_abs())
+        }
+
+        fn steady_now(&self) -> Duration {
+            Duration::from_millis(self.steady.load(Ordering::SeqCst).unsigned_abs())
+        }
+
+        fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
+            Box::pin(async {})
+        }
+    }
+
+    fn date(unix: i64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(unix.unsigned_abs())
+    }
+
+    /// A clock after an answer that said `NOW + ahead` and took this long.
+    fn after_an_answer(ahead: i64, took_ms: i64) -> (Arc<Hands>, ServerClock) {
+        let hands = Hands::at_now();
+        let clock = ServerClock::new(Arc::clone(&hands) as Arc<dyn Clock>);
+        let sent = clock.moment();
+        hands.pass(took_ms);
+        clock.believe(date(NOW + ahead), sent);
+        (hands, clock)
+    }
+
+    #[test]
+    fn the_range_holds_the_servers_time_however_long_the_answer_took() {
+        let (hands, clock) = after_an_answer(HOUR, 3_000);
+        // The server wrote its date at some time of the three seconds, and rounded it down.
+        let now = clock.now();
+        assert_eq!(now.earliest, (NOW + HOUR) * 1000);
+        assert_eq!(now.latest, (NOW + HOUR) * 1000 + 3_000 + 1_000);
+        hands.pass(10_000);
+        assert_eq!(clock.now().earliest, now.earliest + 10_000);
+        assert_eq!(clock.now().latest, now.latest + 10_000);
+        assert_eq!(clock.difference_seconds(), Some(HOUR));
+    }
+
+    #[test]
+    fn an_implausible_date_and_a_slow_answer_change_nothing() {
+        for (ahead, took_ms) in [
+            (3 * DAY, 10),
+            (-3 * DAY, 10),
+            (73 * 365 * DAY, 10),
+            (HOUR, 5_001),
+        ] {
+            let (_, clock) = after_an_answer(ahead, took_ms);
+            assert_eq!(clock.difference_seconds(), None, "{ahead} {took_ms}");
+            assert_eq!(clock.seconds(), NOW + took_ms / 1000);
+        }
+        let (_, clock) = after_an_answer(DAY - 60, 10);
+        assert_eq!(clock.difference_seconds(), Some(DAY - 60));
+    }
+
+    #[test]
+    fn a_wall_clock_that_is_set_back_or_a_suspended_machine_never_makes_it_earlier() {
+        for (wall, steady) in [(-HOUR, 900_000), (8 * HOUR, 0)] {
+            let (hands, clock) = after_an_answer(0, 0);
+            let passed = (wall * 1000).max(steady);
+            hands.set(wall);
+            hands.steady.fetch_add(steady, Ordering::SeqCst);
+            assert!(clock.now().latest >= NOW * 1000 + passed, "{wall}");
+            assert!(clock.now().earliest <= NOW * 1000 + passed, "{wall}");
+        }
+    }
+
+    #[test]
+    fn after_a_jump_of_our_clock_the_next_answer_is_believed_again() {
+        for wall in [3 * DAY, -3 * DAY] {
+            let (hands, clock) = after_an_answer(0, 0);
+            hands.set(wall);
+            clock.believe(date(NOW), clock.moment());
+            assert_eq!(clock.now().latest, NOW * 1000 + 1_000, "{wall}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_signed_for_a_time_further_than_a_day_from_our_own() {
+        let (hands, clock) = after_an_answer(DAY - 60, 0);
+        assert_eq!(clock.seconds_to_sign(), NOW + DAY - 60);
+        hands.set(-DAY);
+        assert_eq!(clock.seconds_to_sign(), NOW - DAY + DAY);
+    }
+}
