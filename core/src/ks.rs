@@ -320,7 +320,7 @@ fn sign_v1(fields: &KsFields, secret: &Secret, random: &str) -> Secret {
         .master_partner_id
         .map(|id| id.to_string())
         .unwrap_or_default();
-    let info = format!(
+    let info = Zeroizing::new(format!(
         "{partner};{partner};{expiry};{kind};{random};{user};{privileges};{master};{data}",
         partner = fields.partner_id,
         expiry = fields.expiry,
@@ -328,15 +328,22 @@ fn sign_v1(fields: &KsFields, secret: &Secret, random: &str) -> Secret {
         user = fields.user_id.as_deref().unwrap_or_default(),
         privileges = fields.privileges,
         data = fields.additional_data.as_deref().unwrap_or_default(),
-    );
+    ));
     let hash = hex::encode(sha1(&[secret.reveal().as_bytes(), info.as_bytes()]));
-    Secret::new(STANDARD.encode(format!("{hash}|{info}")))
+    let plain = Zeroizing::new(format!("{hash}|{}", *info));
+    Secret::new(STANDARD.encode(plain.as_bytes()))
 }
 
 /// A KS out of its base64.
 enum Raw {
-    V1 { hash: String, info: String },
-    V2 { partner_id: String, sealed: Vec<u8> },
+    V1 {
+        hash: Zeroizing<String>,
+        info: Zeroizing<String>,
+    },
+    V2 {
+        partner_id: String,
+        sealed: Vec<u8>,
+    },
 }
 
 impl Raw {
@@ -354,7 +361,10 @@ impl Raw {
                 })
                 .collect(),
         );
-        let bytes = LENIENT.decode(text.as_bytes()).map_err(|_| not_a_ks())?;
+        let bytes = LENIENT
+            .decode(text.as_bytes())
+            .map(Zeroizing::new)
+            .map_err(|_| not_a_ks())?;
         if let Some(rest) = bytes.strip_prefix(b"v2|") {
             let bar = rest
                 .iter()
@@ -366,15 +376,15 @@ impl Raw {
                 sealed: rest[bar + 1..].to_vec(),
             });
         }
-        let text = String::from_utf8(bytes).map_err(|_| not_a_ks())?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| not_a_ks())?;
         let (hash, info) = text.split_once('|').ok_or_else(not_a_ks)?;
         let is_sha1 = hash.len() == 2 * HASH && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !is_sha1 || info.split(';').count() < 3 {
             return Err(not_a_ks());
         }
         Ok(Self::V1 {
-            hash: hash.to_owned(),
-            info: info.to_owned(),
+            hash: hash.to_owned().into(),
+            info: info.to_owned().into(),
         })
     }
 }

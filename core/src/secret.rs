@@ -7,8 +7,10 @@
 
 use std::fmt;
 
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// What stands in the place of a credential.
 pub(crate) const MASK: &str = "****";
@@ -103,10 +105,22 @@ impl Scrubber {
             if trimmed.len() < 6 {
                 continue;
             }
-            needles.push(Zeroizing::new(trimmed.to_owned()));
-            let encoded: String = form_urlencoded::byte_serialize(trimmed.as_bytes()).collect();
-            if encoded != trimmed {
-                needles.push(Zeroizing::new(encoded));
+            let encode =
+                |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+            let once = Zeroizing::new(encode(trimmed));
+            for form in [
+                trimmed.to_owned(),
+                encode(&once),
+                trimmed.replace('/', "\\/"),
+                STANDARD_NO_PAD.encode(trimmed),
+                URL_SAFE_NO_PAD.encode(trimmed),
+                once.to_string(),
+            ] {
+                let mut form = Zeroizing::new(form);
+                form.make_ascii_lowercase();
+                if !needles.contains(&form) {
+                    needles.push(form);
+                }
             }
         }
         needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
@@ -115,16 +129,27 @@ impl Scrubber {
 
     /// The text without them.
     pub(crate) fn scrub(&self, text: &str) -> String {
-        let mut clean = text.to_owned();
+        let mut clean = Zeroizing::new(text.to_owned());
         for needle in &self.needles {
-            if clean.contains(needle.as_str()) {
-                let next = clean.replace(needle.as_str(), MASK);
-                clean.zeroize();
-                clean = next;
-            }
+            clean = without(&clean, needle);
         }
         mask_ks_like(&clean)
     }
+}
+
+/// The text with each occurrence of a lower-case needle masked, in whichever case it is written.
+fn without(text: &str, needle: &str) -> Zeroizing<String> {
+    // Lower case in ASCII leaves every byte where it is.
+    let lower = Zeroizing::new(text.to_ascii_lowercase());
+    let mut clean = Zeroizing::new(String::with_capacity(text.len()));
+    let mut from = 0;
+    for (at, _) in lower.match_indices(needle) {
+        clean.push_str(&text[from..at]);
+        clean.push_str(MASK);
+        from = at + needle.len();
+    }
+    clean.push_str(&text[from..]);
+    clean
 }
 
 impl fmt::Debug for Scrubber {
@@ -175,12 +200,24 @@ mod tests {
                 format!("Invalid KS \"{secret}\", Error \"-1\""),
                 format!("{secret}{secret}"),
                 format!("query?ks={encoded}&x=1"),
+                format!("twice {}", encoded.replace('%', "%25")),
+                format!("{} {}", secret.to_uppercase(), encoded.to_lowercase()),
+                format!("in JSON {}", secret.replace('/', "\\/")),
+                format!(
+                    "Basic {}",
+                    base64::engine::general_purpose::STANDARD.encode(secret)
+                ),
             ] {
-                let clean = scrubber.scrub(&echo);
-                assert!(
-                    !clean.contains(secret) && !clean.contains(&encoded),
-                    "{clean}"
-                );
+                let clean = scrubber.scrub(&echo).to_lowercase();
+                for form in [
+                    secret,
+                    encoded.as_str(),
+                    &secret.replace('/', "\\/"),
+                    &encoded.replace('%', "%25"),
+                    &STANDARD_NO_PAD.encode(secret),
+                ] {
+                    assert!(!clean.contains(&form.to_lowercase()), "{clean}");
+                }
                 assert!(clean.contains(MASK));
             }
         }

@@ -1,5 +1,7 @@
 //! What the end-to-end tests share: clients for a sandbox, a tap on the wire, and secrets to look for.
 
+mod scripted_server;
+
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -8,6 +10,8 @@ use std::time::Duration;
 
 use kaltura_app_token::{Client, ClientBuilder};
 use kaltura_sandbox::Sandbox;
+
+pub use scripted_server::{Reply, Request, ScriptedServer};
 
 /// A sandbox with the recorded accounts' one account.
 ///
