@@ -21,6 +21,14 @@ use crate::secret::{MASK, Scrubber, Secret};
 /// `appToken.add/expiry_relative_3600`, `…/expiry_max_relative_315360000`).
 const RELATIVE_TIME_LIMIT: i64 = 315_360_000;
 
+/// The server's times are of 32 bits, and a later one is stored as this (seen against the reference
+/// server: `add` echoes the number, reads give the limit).
+const LATEST_UNIX_TIME: i64 = i32::MAX as i64;
+/// Users are stored and compared by this many characters.
+const LONGEST_USER_ID: usize = 100;
+/// Texts are stored up to this many bytes, while `add` echoes them whole.
+const LONGEST_TEXT_BYTES: usize = 65_535;
+
 /// Every action of the API that this crate calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
@@ -295,7 +303,33 @@ fn future_instant(field: &str, unix: i64, now_unix: i64) -> Result<String> {
             now_unix - unix
         )));
     }
+    if unix > LATEST_UNIX_TIME {
+        return Err(Error::config(format!(
+            "{field}: {unix} is later than {LATEST_UNIX_TIME}, the latest time that the server \
+             stores; leave it out for never"
+        )));
+    }
     Ok(text)
+}
+
+/// Refuses what the server would cut: the token would have another user than was asked for, and would
+/// not be found by what was asked for.
+fn user_to_write(user_id: &str) -> Result<String> {
+    match user_id.chars().count() {
+        ..=LONGEST_USER_ID => Ok(user_id.to_owned()),
+        length => Err(Error::config(format!(
+            "sessionUserId: it has {length} characters, and the server keeps {LONGEST_USER_ID} of them"
+        ))),
+    }
+}
+
+fn text_to_write(field: &str, text: &str) -> Result<String> {
+    match text.len() {
+        ..=LONGEST_TEXT_BYTES => Ok(text.to_owned()),
+        length => Err(Error::config(format!(
+            "{field}: it has {length} bytes, and the server keeps {LONGEST_TEXT_BYTES} of them"
+        ))),
+    }
 }
 
 fn hash_type_to_write(hash_type: &HashType) -> Result<String> {
@@ -318,7 +352,7 @@ fn session_type_to_write(session_type: SessionType) -> Result<String> {
 
 fn privileges_to_write(text: &str) -> Result<String> {
     privileges::refuse_ks_fields("sessionPrivileges", text)?;
-    Ok(text.to_owned())
+    text_to_write("sessionPrivileges", text)
 }
 
 /// Writes the fields of a new token; `now_unix` is the server's time.
@@ -345,8 +379,15 @@ pub(crate) fn push_new_token(form: &mut Form, token: &NewToken, now_unix: i64) -
             privileges_to_write(privileges)?,
         );
     }
-    form.push_some("appToken[sessionUserId]", token.session_user_id.as_deref());
-    form.push_some("appToken[description]", token.description.as_deref());
+    if let Some(user_id) = &token.session_user_id {
+        form.push("appToken[sessionUserId]", user_to_write(user_id)?);
+    }
+    if let Some(description) = &token.description {
+        form.push(
+            "appToken[description]",
+            text_to_write("description", description)?,
+        );
+    }
     if let Some(expiry) = token.expiry {
         form.push(
             "appToken[expiry]",
@@ -392,8 +433,16 @@ pub(crate) fn push_token_update(
             .session_privileges
             .try_map(|text| privileges_to_write(text))?,
     );
-    write("sessionUserId", update.session_user_id.clone());
-    write("description", update.description.clone());
+    write(
+        "sessionUserId",
+        update.session_user_id.try_map(|id| user_to_write(id))?,
+    );
+    write(
+        "description",
+        update
+            .description
+            .try_map(|text| text_to_write("description", text))?,
+    );
     write(
         "expiry",
         update

@@ -518,3 +518,49 @@ async fn no_limit_is_a_limit_that_is_never_reached() {
     let waiting = tokio::time::timeout(Duration::from_millis(200), call).await;
     assert!(waiting.is_err(), "it waits for a day, and does not panic");
 }
+
+#[tokio::test]
+async fn what_the_server_would_store_as_something_else_is_refused_with_the_limit_named() {
+    let sandbox = sandbox();
+    let client = admin(&sandbox);
+    let kept = client.add_token(&NewToken::new()).await.unwrap();
+    let longest = "u"
+    let too_long = format!("{longest}u");
+    let text = "x".repeat(65_536);
+    for (limit, new, update) in [
+        (
+            "2147483647",
+            NewToken::new().expiry(2_147_483_648),
+            TokenUpdate::new().expiry(2_147_483_648),
+        ),
+        (
+            "100",
+            NewToken::new().session_user_id(&too_long),
+            TokenUpdate::new().session_user_id(&too_long),
+        ),
+        (
+            "65535",
+            NewToken::new().session_privileges(&text),
+            TokenUpdate::new().session_privileges(&text),
+        ),
+        (
+            "65535",
+            NewToken::new().description(&text),
+            TokenUpdate::new().description(&text),
+        ),
+    ] {
+        for result in [
+            client.add_token(&new).await,
+            client.update_token(&kept.id, &update).await,
+        ] {
+            let error = result.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config, "{limit}: {error}");
+            assert!(error.message().contains(limit), "{error}");
+        }
+    }
+    let fits = NewToken::new()
+        .expiry(2_147_483_647)
+        .session_user_id(longest.clone());
+    let created = client.add_token(&fits).await.unwrap();
+    assert_eq!(created.session_user_id, Some(longest));
+}
