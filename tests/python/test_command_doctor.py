@@ -110,6 +110,8 @@ def test_it_changes_nothing_and_exchanging_needs_no_secret(
     }
     assert {f"{one['service']}.{one['action']}" for one in requests_of(sandbox)[1:]} == {
         "session.startWidgetSession",
+        # Refused, for the server's time.
+        "session.get",
         "appToken.startSession",
     }
 
@@ -202,6 +204,7 @@ def test_what_is_odd_about_a_token_is_told(
         "status": 2,
         "hashType": "SHA256",
         "sessionType": 0,
+        "sessionDuration": 86400,
         "createdAt": 1400000000,
         "updatedAt": 1400000000,
     }

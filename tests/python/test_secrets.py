@@ -45,6 +45,7 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
             "status": 2,
             "hashType": "SHA256",
             "sessionType": 0,
+            "sessionDuration": 86400,
             "createdAt": 1700000000,
             "updatedAt": 1700000000,
         }

@@ -524,7 +524,7 @@ async fn what_the_server_would_store_as_something_else_is_refused_with_the_limit
     let sandbox = sandbox();
     let client = admin(&sandbox);
     let kept = client.add_token(&NewToken::new()).await.unwrap();
-    let longest = "u"
+    let longest = "u".repeat(100);
     let too_long = format!("{longest}u");
     let text = "x".repeat(65_536);
     for (limit, new, update) in [
