@@ -205,8 +205,8 @@ class _Doctor:
     def _clock(self, settings: _native.Settings) -> None:
         ahead = None
         if self.widget is not None:
-            # The answer with the widget session may be ten minutes old, out of a cache. A question that
-            # this session may not ask is answered anew, and with the server's time.
+            # The answer with the widget session may come out of a cache, ten minutes old. A
+            # question that this session may not ask is answered anew, with the server's time.
             asking = _native.Settings(
                 ks=self.widget.ks,
                 partner_id=settings.partner_id,
