@@ -82,7 +82,7 @@ fn show(params: &Params, prefix: &str, masked: &mut BTreeMap<String, usize>) -> 
         };
         let value = match value {
             Param::Map(map) if is_secret(name) => {
-                masked.insert(path, map.iter().count());
+                masked.insert(path, map.len());
                 Value::from(MASK)
             }
             Param::Map(map) => show(map, &path, masked),

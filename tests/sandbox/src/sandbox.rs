@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::accounts::Accounts;
-use crate::clock::{Clock, TimeSource};
+use crate::clock::{Change, Clock, TimeSource};
 use crate::fault::Fault;
 use crate::record::RecordedRequest;
 use crate::server::{self, App};
@@ -218,18 +218,36 @@ impl Sandbox {
     }
 
     /// Runs the clock this many seconds away from the real one.
+    ///
+    /// # Panics
+    /// When the clock would leave its range, 1970 to 9999. Nothing has changed then.
+    #[track_caller]
     pub fn set_clock_offset(&self, seconds: f64) {
-        self.app.clock.set_offset(seconds);
+        self.change_clock(Change::Offset(seconds));
     }
 
     /// Moves the clock on (or back) by this many seconds.
+    ///
+    /// # Panics
+    /// When the clock would leave its range, 1970 to 9999. Nothing has changed then.
+    #[track_caller]
     pub fn advance_clock(&self, seconds: f64) {
-        self.app.clock.advance(seconds);
+        self.change_clock(Change::Advance(seconds));
     }
 
     /// Stops the clock at this unix time.
+    ///
+    /// # Panics
+    /// When it is out of the clock's range, 1970 to 9999. Nothing has changed then.
+    #[track_caller]
     pub fn set_clock(&self, unix: f64) {
-        self.app.clock.freeze(unix);
+        self.change_clock(Change::Now(unix));
+    }
+
+    #[track_caller]
+    fn change_clock(&self, change: Change) {
+        let changed = self.app.clock.change(&[change]);
+        changed.unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// The sandbox's time, in unix seconds.
