@@ -29,7 +29,7 @@
 //! | `POST /_sandbox/faults` | orders one fault or a list of them |
 //! | `DELETE /_sandbox/faults` | cancels what has not struck yet |
 //! | `POST /_sandbox/clock` | `{"offset":s}` from real time, `{"now":unix}` to stand still, `{"advance":s}` |
-//! | `GET /_sandbox/requests` | what arrived, secrets masked: see [`RecordedRequest`] |
+//! | `GET /_sandbox/requests` | what arrived, secrets masked, the latest 10,000 or 64 MiB: see [`RecordedRequest`] |
 //! | `DELETE /_sandbox/requests` | forgets what arrived |
 //!
 //! The clock shows 1970 to 9999; an order that would take it out of that changes nothing. A web page cannot
@@ -39,7 +39,7 @@
 //! # Limits
 //! As PHP sets them unless told otherwise: a body is at most 8 MiB (413) and arrives within 60 s (408), of a
 //! form the first 1,000 fields are read, and a name that is nested deeper than 64 levels is dropped. JSON
-//! that is nested deeper than 127 levels or holds more than 250,000 values is not read.
+//! that is nested deeper than 127 levels or holds more than 150,000 values is not read.
 //!
 //! # Faults
 //! A fault is `{"action":"appToken.add","fault":"reset","times":1,"skip":0,"probability":1,"after":false}`;

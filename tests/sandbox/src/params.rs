@@ -16,7 +16,7 @@ const MAX_DEPTH: usize = 64;
 /// How many fields of a form are read: PHP's `max_input_vars`.
 const MAX_FORM_FIELDS: usize = 1_000;
 /// How many values JSON may hold and `a:b` names may make: PHP stops at the memory that they take.
-const MAX_VALUES: usize = 250_000;
+const MAX_VALUES: usize = 150_000;
 /// Longer than any client's; looking for one takes time that grows with its length.
 const MAX_BOUNDARY: usize = 256;
 

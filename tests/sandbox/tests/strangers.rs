@@ -128,13 +128,15 @@ fn a_hundred_thousand_names_are_answered_at_once() {
         ),
     ];
     for (kind, body) in requests {
+        // Of a form a thousand fields are read, of JSON all of them: as many times as long, not squared.
+        let seconds = if kind == "application/json" { 5 } else { 1 };
         for target in [PING, "/api_v3/service/multirequest?format=1"] {
             let started = Instant::now();
             let answer = request(sandbox.port(), "POST", target, Some(kind), body.as_bytes());
             assert_eq!(answer.unwrap().status, 200);
             let took = started.elapsed();
             assert!(
-                took < Duration::from_secs(1),
+                took < Duration::from_secs(seconds),
                 "{took:?} for {}",
                 &body[..60]
             );
