@@ -102,9 +102,9 @@ impl Clock {
     pub(crate) fn change(&self, changes: &[Change]) -> Result<(), String> {
         let real = self.source();
         let mut mode = self.mode();
-        let mut changed = *mode;
+        let mut next = *mode;
         for change in changes {
-            changed = match (*change, changed) {
+            next = match (*change, next) {
                 (Change::Offset(seconds), _) => Mode::Shifted(seconds),
                 (Change::Now(at), _) => Mode::Frozen(at),
                 (Change::Advance(seconds), Mode::Shifted(offset)) => {
@@ -112,7 +112,7 @@ impl Clock {
                 }
                 (Change::Advance(seconds), Mode::Frozen(at)) => Mode::Frozen(at + seconds),
             };
-            let now = match changed {
+            let now = match next {
                 Mode::Shifted(offset) => real + offset,
                 Mode::Frozen(at) => at,
             };
@@ -124,7 +124,7 @@ impl Clock {
                 ));
             }
         }
-        *mode = changed;
+        *mode = next;
         Ok(())
     }
 

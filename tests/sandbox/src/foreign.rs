@@ -6,7 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hyper::header::{HOST, HeaderMap, ORIGIN};
-use hyper::http::uri::Uri;
+use hyper::http::uri::{Authority, Uri};
 
 /// Why a request is taken for a web page's, in one line that names the header; `None` for a program's own.
 ///
@@ -19,7 +19,7 @@ pub(crate) fn reason(uri: &Uri, headers: &HeaderMap) -> Option<&'static str> {
             .iter()
             .map(|value| value.to_str().unwrap_or_default())
     };
-    let mut hosts = named(HOST.as_str()).chain(uri.authority().map(|authority| authority.as_str()));
+    let mut hosts = named(HOST.as_str()).chain(uri.authority().map(Authority::as_str));
     let host = hosts.next();
     if !host.is_some_and(is_loopback) || !hosts.all(is_loopback) {
         return Some("Host: control calls are answered under localhost, 127.0.0.1 and [::1] only");
