@@ -4,8 +4,18 @@ use std::path::PathBuf;
 
 use arc_swap::ArcSwapOption;
 use kaltura_sandbox as sandbox;
-use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyOverflowError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
+
+fn port_number(port: &Bound<'_, PyAny>) -> PyResult<u16> {
+    port.extract().map_err(|error: PyErr| {
+        if error.is_instance_of::<PyOverflowError>(port.py()) {
+            PyValueError::new_err(format!("port: expected 0 to 65535, got {port}"))
+        } else {
+            error
+        }
+    })
+}
 
 /// A local Kaltura on a thread of its own, in memory, until it is closed.
 #[pyclass(frozen, module = "kaltura_app_token")]
@@ -23,7 +33,12 @@ impl Sandbox {
 impl Sandbox {
     #[new]
     #[pyo3(signature = (*, host="127.0.0.1", port=0, accounts=None, control=true))]
-    fn new(host: &str, port: u16, accounts: Option<PathBuf>, control: bool) -> PyResult<Self> {
+    fn new(
+        host: &str,
+        #[pyo3(from_py_with = port_number)] port: u16,
+        accounts: Option<PathBuf>,
+        control: bool,
+    ) -> PyResult<Self> {
         let mut builder = sandbox::Sandbox::builder()
             .host(host)
             .port(port)

@@ -43,6 +43,74 @@ def test_accounts_can_be_given_in_a_file(tmp_path: Path) -> None:
         Sandbox(accounts=path)
 
 
+@pytest.mark.parametrize("port", [-1, 65536, 2**70])
+def test_a_port_out_of_range_is_named(port: int) -> None:
+    with pytest.raises(ValueError, match=f"port: expected 0 to 65535, got {port}"):
+        Sandbox(port=port)
+
+
+def test_no_request_ends_the_process_that_it_runs_in(bare: Shell) -> None:
+    program = """
+import json
+from http.client import HTTPConnection
+from kaltura_app_token.sandbox import Sandbox
+
+with Sandbox() as sandbox:
+    host = sandbox.service_url.split("/")[2]
+
+    def post(path, body, kind="application/x-www-form-urlencoded"):
+        connection = HTTPConnection(host, timeout=30)
+        connection.request("POST", path, body, {"Content-Type": kind})
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    ping = "/api_v3/service/system/action/ping"
+    for levels in (65, 2_500, 50_000, 200_000):
+        for level in ("[a]", "[]", ":a"):
+            name = "x" + level * levels
+            part = f'--b\\r\\nContent-Disposition: form-data; name="{name}"\\r\\n\\r\\n1\\r\\n--b--\\r\\n'
+            assert post(ping, name + "=1") == 200
+            assert post(ping, part, "multipart/form-data; boundary=b") == 200
+            assert post(ping, json.dumps({name: 1}), "application/json") == 200
+            post(f"{ping}?{name[:60_000]}=1", "")
+        nested = '{"x":' + "[" * levels + "]" * levels + "}"
+        assert post(ping, nested, "application/json") == 200
+    for now in (1e13, -1, 1e308):
+        assert post("/_sandbox/clock", json.dumps({"now": now})) == 400
+    print(sandbox.client().add_token(description="alive").description)
+"""
+    ended = bare.run(sys.executable, "-c", program)
+    assert (ended.code, ended.out, ended.err) == (0, "alive\n", "")
+
+
+def test_a_forked_child_leaves_its_parents_sandbox_alone(bare: Shell) -> None:
+    program = """
+import os, signal, sys, time
+from kaltura_app_token.sandbox import Sandbox
+
+with Sandbox() as sandbox:
+    child = os.fork()
+    if child:
+        deadline = time.monotonic() + 20
+        while not (ended := os.waitpid(child, os.WNOHANG))[0]:
+            if time.monotonic() > deadline:
+                os.kill(child, signal.SIGKILL)
+                sys.exit("the child hangs")
+            time.sleep(0.01)
+        sandbox.client().add_token()
+        print("parent", os.waitstatus_to_exitcode(ended[1]))
+if not child:
+    sandbox.close()
+    with Sandbox() as own:
+        own.client().add_token()
+    print("child", flush=True)
+"""
+    ended = bare.run(sys.executable, "-c", program)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.split("\n") == ["child", "parent 0", ""]
+
+
 def test_users_have_it_as_a_fixture(bare: Shell) -> None:
     (bare.directory / "conftest.py").write_text(
         'pytest_plugins = ["kaltura_app_token.pytest_plugin"]\n', encoding="utf-8"

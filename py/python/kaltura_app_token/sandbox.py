@@ -32,7 +32,7 @@ class Sandbox:
         control: Whether the control calls under `/_sandbox/` (reset, faults, clock, …) answer.
 
     Raises:
-        ValueError: The file of accounts cannot be used.
+        ValueError: The file of accounts cannot be used, or there is no such port.
         OSError: The address cannot be listened on.
 
     Example:
@@ -68,7 +68,8 @@ class Sandbox:
         return _native.Client(**(settings | options))
 
     def close(self) -> None:
-        """Stops it; everything in it is gone. A second call does nothing."""
+        """Stops it; everything in it is gone. A second call does nothing, and neither does one in a
+        forked child: the sandbox is its parent's."""
         self._native.close()
 
     def __enter__(self) -> Sandbox:

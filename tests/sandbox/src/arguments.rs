@@ -146,7 +146,7 @@ pub(crate) fn time(param: &Param, now: i64) -> i64 {
             Some(number) => number.whole(),
             // Text that only starts with a number is compared as text, and added to the time if it passes.
             None if in_relative_range(text) => {
-                return leading_number(text).map_or(0, |found| now + found.whole());
+                return leading_number(text).map_or(0, |found| now.saturating_add(found.whole()));
             }
             None => return leading_number(text).map_or(0, super::params::Number::whole),
         },

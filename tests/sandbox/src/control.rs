@@ -5,6 +5,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use crate::answer::Value;
+use crate::clock::Change;
 use crate::fault::Fault;
 use crate::record::RecordedRequest;
 use crate::server::App;
@@ -20,7 +21,7 @@ impl App {
         *self.state() = State::default();
         self.faults().clear();
         self.log().clear();
-        self.clock.set_offset(0.0);
+        self.clock.reset();
     }
 
     pub(crate) fn add_fault(&self, fault: Fault) {
@@ -98,17 +99,17 @@ impl App {
 
     fn set_clock(&self, order: &Json) -> Result<Json, String> {
         let fields = order.as_object().ok_or("body: expected an object")?;
-        for (name, value) in fields {
-            let number = value
-                .as_f64()
-                .ok_or_else(|| format!("{name}: expected a number of seconds"))?;
-            match name.as_str() {
-                "offset" => self.clock.set_offset(number),
-                "now" => self.clock.freeze(number),
-                "advance" => self.clock.advance(number),
-                _ => return Err(format!("{name}: expected offset, now or advance")),
-            }
-        }
+        let changes = fields
+            .iter()
+            .map(|(name, value)| {
+                let number = value
+                    .as_f64()
+                    .ok_or_else(|| format!("{name}: expected a number of seconds"))?;
+                Change::named(name, number)
+                    .ok_or_else(|| format!("{name}: expected offset, now or advance"))
+            })
+            .collect::<Result<Vec<_>, String>>()?;
+        self.clock.change(&changes)?;
         Ok(json!({ "now": self.clock.precise() }))
     }
 

@@ -12,6 +12,7 @@ use crate::app_token::{self, Profile};
 use crate::arguments::Arguments;
 use crate::exception::Exception;
 use crate::ks::Ks;
+use crate::ordered::Ordered;
 use crate::params::{Param, Params, number};
 use crate::privileges::Privileges;
 use crate::server::App;
@@ -411,7 +412,7 @@ pub(crate) fn single(app: &App, params: &Params, origin: Origin<'_>) -> Result<V
 
 /// Runs the requests of a multirequest one after the other, up to the first gap in their numbers.
 pub(crate) fn multi(app: &App, params: &Params, origin: Origin<'_>) -> Value {
-    let mut requests: Vec<(i64, Params)> = Vec::new();
+    let mut requests: Ordered<i64, Params> = Ordered::default();
     let mut common = Params::default();
     for (name, value) in params.iter() {
         let (index, rest) = name
@@ -421,16 +422,10 @@ pub(crate) fn multi(app: &App, params: &Params, origin: Origin<'_>) -> Value {
             common.set(name, value.clone());
             continue;
         };
-        let position = requests
-            .iter()
-            .position(|(known, _)| *known == index)
-            .unwrap_or_else(|| {
-                requests.push((index, Params::default()));
-                requests.len() - 1
-            });
+        let request = requests.entry(index, Params::default);
         match (rest, value) {
-            (Some(rest), value) => requests[position].1.set(rest, value.clone()),
-            (None, Param::Map(map)) => requests[position].1 = map.clone(),
+            (Some(rest), value) => request.set(rest, value.clone()),
+            (None, Param::Map(map)) => *request = map.clone(),
             (None, _) => {}
         }
     }
@@ -442,7 +437,7 @@ pub(crate) fn multi(app: &App, params: &Params, origin: Origin<'_>) -> Value {
         .min(1);
     let mut results: Vec<Value> = Vec::new();
     for index in first.. {
-        let Some((_, request)) = requests.iter_mut().find(|(known, _)| *known == index) else {
+        let Some(request) = requests.get_mut(&index) else {
             break;
         };
         if !request.is_set("service") || !request.is_set("action") {

@@ -29,8 +29,17 @@
 //! | `POST /_sandbox/faults` | orders one fault or a list of them |
 //! | `DELETE /_sandbox/faults` | cancels what has not struck yet |
 //! | `POST /_sandbox/clock` | `{"offset":s}` from real time, `{"now":unix}` to stand still, `{"advance":s}` |
-//! | `GET /_sandbox/requests` | what arrived, secrets masked: see [`RecordedRequest`] |
+//! | `GET /_sandbox/requests` | what arrived, secrets masked, the latest 10,000 or 64 MiB: see [`RecordedRequest`] |
 //! | `DELETE /_sandbox/requests` | forgets what arrived |
+//!
+//! The clock shows 1970 to 9999; an order that would take it out of that changes nothing. A web page cannot
+//! make control calls: `Host` has to be `localhost`, an address of 127.0.0.0/8 or `[::1]`, and `Origin`, if
+//! there is one, the same; anything else is answered with 403.
+//!
+//! # Limits
+//! As PHP sets them unless told otherwise: a body is at most 8 MiB (413) and arrives within 60 s (408), of a
+//! form the first 1,000 fields are read, and a name that is nested deeper than 64 levels is dropped. JSON
+//! that is nested deeper than 127 levels or holds more than 150,000 values is not read.
 //!
 //! # Faults
 //! A fault is `{"action":"appToken.add","fault":"reset","times":1,"skip":0,"probability":1,"after":false}`;
@@ -57,13 +66,16 @@ mod accounts;
 mod answer;
 mod app_token;
 mod arguments;
+mod body;
 mod cli;
 mod clock;
 mod control;
 mod dispatch;
 mod exception;
 mod fault;
+mod foreign;
 mod ks;
+mod ordered;
 mod params;
 mod privileges;
 mod random;

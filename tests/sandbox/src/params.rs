@@ -4,9 +4,21 @@
 //! It knows bytes, forms and JSON; it does not know what any parameter means.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+use crate::ordered::Ordered;
+
+/// How deep the name of a form field may nest: PHP's `max_input_nesting_level`.
+const MAX_DEPTH: usize = 64;
+/// How many fields of a form are read: PHP's `max_input_vars`.
+const MAX_FORM_FIELDS: usize = 1_000;
+/// How many values JSON may hold and `a:b` names may make: PHP stops at the memory that they take.
+const MAX_VALUES: usize = 150_000;
+/// Longer than any client's; looking for one takes time that grows with its length.
+const MAX_BOUNDARY: usize = 256;
 
 /// One parameter.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,24 +35,29 @@ pub(crate) enum Param {
 
 /// An ordered map of parameters.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Params(Vec<(String, Param)>);
+pub(crate) struct Params {
+    entries: Ordered<String, Param>,
+    /// The highest name that is a number.
+    last: Option<i64>,
+}
 
 impl Params {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Param)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value))
+        let entries = self.entries.iter();
+        entries.map(|(name, value)| (name.as_str(), value))
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut Param)> {
-        self.0
-            .iter_mut()
-            .map(|(name, value)| (name.as_str(), value))
+        let entries = self.entries.iter_mut();
+        entries.map(|(name, value)| (name.as_str(), value))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Param> {
-        self.0
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value)
+        self.entries.get(name)
     }
 
     /// PHP's `isset`: there, and not null.
@@ -55,76 +72,88 @@ impl Params {
             .map(Param::to_text)
     }
 
-    pub(crate) fn set(&mut self, name: &str, value: Param) {
-        match self.0.iter_mut().find(|(key, _)| key == name) {
-            Some((_, slot)) => *slot = value,
-            None => self.0.push((name.to_owned(), value)),
+    /// The place of a parameter, null if it was not there.
+    fn place(&mut self, name: &str) -> &mut Param {
+        if let Ok(number) = name.parse() {
+            self.last = self.last.max(Some(number));
         }
+        self.entries.entry(name.to_owned(), || Param::Null)
+    }
+
+    pub(crate) fn set(&mut self, name: &str, value: Param) {
+        *self.place(name) = value;
     }
 
     pub(crate) fn remove(&mut self, name: &str) {
-        self.0.retain(|(key, _)| key != name);
+        self.entries.remove(name);
     }
 
     /// The map under `name`, which replaces whatever scalar was there.
-    pub(crate) fn map_at(&mut self, name: &str) -> &mut Params {
-        if !matches!(self.get(name), Some(Param::Map(_))) {
-            self.set(name, Param::Map(Params::default()));
+    fn map_at(&mut self, name: &str) -> &mut Params {
+        let place = self.place(name);
+        if !matches!(place, Param::Map(_)) {
+            *place = Param::Map(Params::default());
         }
-        match self.0.iter_mut().find(|(key, _)| key == name) {
-            Some((_, Param::Map(map))) => map,
-            _ => unreachable!("a map was set under this name just now"),
+        match place {
+            Param::Map(map) => map,
+            _ => unreachable!("a map was put here just now"),
         }
     }
 
-    fn set_path(&mut self, path: &[String], value: Param) {
-        let Some((last, parents)) = path.split_last() else {
-            return;
-        };
+    /// Sets what is at the end of a path of names below `base`.
+    fn set_path(&mut self, base: &str, path: &[&str], value: Param) {
         let mut target = self;
-        for name in parents {
-            let name = target.resolve(name);
-            target = target.map_at(&name);
+        let mut last = Cow::Borrowed(base);
+        for name in path {
+            target = target.map_at(&last);
+            let Some(name) = target.resolve(name) else {
+                return;
+            };
+            last = name;
         }
-        let name = target.resolve(last);
-        target.set(&name, value);
+        target.set(&last, value);
     }
 
-    /// An empty key (`a[]`) means the next free number.
-    fn resolve(&self, name: &str) -> String {
+    /// An empty key (`a[]`) means the next free number, which is none after the highest there can be.
+    fn resolve<'a>(&self, name: &'a str) -> Option<Cow<'a, str>> {
         if !name.is_empty() {
-            return name.to_owned();
+            return Some(Cow::Borrowed(name));
         }
-        let next = self
-            .0
-            .iter()
-            .filter_map(|(key, _)| key.parse::<i64>().ok())
-            .max()
-            .map_or(0, |last| last + 1);
-        next.to_string()
+        let next = self.last.map_or(Some(0), |last| last.checked_add(1))?;
+        Some(Cow::Owned(next.to_string()))
     }
 
     /// Takes over the other's values, going into maps that both have.
     pub(crate) fn merge(&mut self, other: Params) {
-        for (name, value) in other.0 {
-            match value {
-                Param::Map(map) if matches!(self.get(&name), Some(Param::Map(_))) => {
-                    self.map_at(&name).merge(map);
-                }
-                value => self.set(&name, value),
+        for (name, value) in other.entries.into_entries() {
+            match (self.place(&name), value) {
+                (Param::Map(own), Param::Map(map)) => own.merge(map),
+                (place, value) => *place = value,
             }
         }
     }
 
-    /// The same parameters with `a:b` names turned into maps.
+    /// The same parameters with `a:b` names turned into maps, those that are too deep left out.
     pub(crate) fn grouped(&self) -> Cow<'_, Params> {
-        if !self.0.iter().any(|(name, _)| name.contains(':')) {
+        if !self.iter().any(|(name, _)| name.contains(':')) {
             return Cow::Borrowed(self);
         }
         let mut grouped = Params::default();
-        for (name, value) in &self.0 {
-            let path: Vec<String> = name.split(':').map(str::to_owned).collect();
-            grouped.set_path(&path, value.clone());
+        let mut room = MAX_VALUES;
+        for (name, value) in self.iter() {
+            let (base, rest) = name
+                .split_once(':')
+                .map_or((name, None), |(base, rest)| (base, Some(rest)));
+            let Some(path) = path(rest.into_iter().flat_map(|rest| rest.split(':'))) else {
+                continue;
+            };
+            let Some(left) = room.checked_sub(path.len()) else {
+                break;
+            };
+            room = left;
+            if let Some(base) = grouped.resolve(base) {
+                grouped.set_path(&base, &path, value.clone());
+            }
         }
         Cow::Owned(grouped)
     }
@@ -135,6 +164,7 @@ impl Params {
         for pair in query
             .split(|byte| *byte == b'&')
             .filter(|pair| !pair.is_empty())
+            .take(MAX_FORM_FIELDS)
         {
             let cut = pair
                 .iter()
@@ -159,19 +189,28 @@ impl Params {
         if base.is_empty() || base.starts_with('[') {
             return;
         }
-        let mut path = vec![clean(base)];
-        while let Some(inner) = rest.strip_prefix('[') {
-            let Some(end) = inner.find(']') else { break };
-            path.push(inner[..end].to_owned());
-            rest = &inner[end + 1..];
+        let base = clean(base);
+        let names = std::iter::from_fn(|| {
+            let (name, after) = rest.strip_prefix('[')?.split_once(']')?;
+            rest = after;
+            Some(name)
+        });
+        match path(names) {
+            Some(path) => self.set_path(&base, &path, value),
+            // With it goes what was there under the same first name.
+            None => self.remove(&base),
         }
-        self.set_path(&path, value);
     }
 
-    /// Parses a JSON object; anything else is no parameters at all.
+    /// Parses a JSON object; anything else is no parameters at all, and so is one that is nested deeper than
+    /// the parser goes or holds too many values.
     pub(crate) fn from_json(body: &[u8]) -> Option<Self> {
-        match serde_json::from_slice(body) {
-            Ok(Param::Map(map)) if body.trim_ascii_start().starts_with(b"{") => Some(map),
+        let room = Cell::new(MAX_VALUES);
+        let mut parser = serde_json::Deserializer::from_slice(body);
+        let value = JsonValue(&room).deserialize(&mut parser).ok()?;
+        parser.end().ok()?;
+        match value {
+            Param::Map(map) if body.trim_ascii_start().starts_with(b"{") => Some(map),
             _ => None,
         }
     }
@@ -183,6 +222,7 @@ impl Params {
             return params;
         };
         let delimiter = [b"--", boundary.as_bytes()].concat();
+        let mut fields = 0;
         for part in split(body, &delimiter).skip(1) {
             if part.starts_with(b"--") {
                 break;
@@ -205,6 +245,10 @@ impl Params {
                 continue;
             };
             if attribute(&head, "filename").is_none() {
+                fields += 1;
+                if fields > MAX_FORM_FIELDS {
+                    break;
+                }
                 params.set_form(&name, Param::from_bytes(content.to_vec()));
             }
         }
@@ -259,7 +303,7 @@ impl Param {
             Self::Bytes(bytes) => {
                 leading_number(&String::from_utf8_lossy(bytes)).map_or(0, Number::whole)
             }
-            Self::Map(map) => i64::from(!map.0.is_empty()),
+            Self::Map(map) => i64::from(map.len() > 0),
         }
     }
 
@@ -272,7 +316,7 @@ impl Param {
             Self::Float(number) => *number != 0.0,
             Self::Text(text) => !text.is_empty() && text != "0",
             Self::Bytes(_) => true,
-            Self::Map(map) => !map.0.is_empty(),
+            Self::Map(map) => map.len() > 0,
         }
     }
 
@@ -386,11 +430,17 @@ pub(crate) fn decode(text: &[u8], plus_is_space: bool) -> Vec<u8> {
     decoded
 }
 
+/// The names that a nested name consists of after its first, unless they are too many.
+fn path<'a>(names: impl Iterator<Item = &'a str>) -> Option<Vec<&'a str>> {
+    let path: Vec<&str> = names.take(MAX_DEPTH + 1).collect();
+    (path.len() <= MAX_DEPTH).then_some(path)
+}
+
 fn boundary(content_type: &str) -> Option<String> {
     let at = content_type.to_ascii_lowercase().find("boundary=")?;
     let text = &content_type[at + "boundary=".len()..];
     let text = text.split([';', ',']).next().unwrap_or_default().trim();
-    Some(text.trim_matches('"').to_owned()).filter(|text| !text.is_empty())
+    Some(text.trim_matches('"').to_owned()).filter(|text| (1..=MAX_BOUNDARY).contains(&text.len()))
 }
 
 /// The value of `name="…"` in the head of a part.
@@ -425,15 +475,22 @@ fn split_once<'a>(body: &'a [u8], delimiter: &[u8]) -> Option<(&'a [u8], &'a [u8
     Some((&body[..at], &body[at + delimiter.len()..]))
 }
 
-impl<'de> Deserialize<'de> for Param {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ParamVisitor)
+/// Reads a value of JSON as long as there is room for one more.
+#[derive(Clone, Copy)]
+struct JsonValue<'a>(&'a Cell<usize>);
+
+impl<'de> DeserializeSeed<'de> for JsonValue<'_> {
+    type Value = Param;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Param, D::Error> {
+        let room = self.0.get().checked_sub(1);
+        self.0
+            .set(room.ok_or_else(|| D::Error::custom("too many values"))?);
+        deserializer.deserialize_any(self)
     }
 }
 
-struct ParamVisitor;
-
-impl<'de> Visitor<'de> for ParamVisitor {
+impl<'de> Visitor<'de> for JsonValue<'_> {
     type Value = Param;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -474,17 +531,17 @@ impl<'de> Visitor<'de> for ParamVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Param, A::Error> {
         let mut map = Params::default();
-        while let Some(item) = items.next_element()? {
-            let index = map.0.len().to_string();
-            map.0.push((index, item));
+        while let Some(item) = items.next_element_seed(self)? {
+            let index = map.len().to_string();
+            map.set(&index, item);
         }
         Ok(Param::Map(map))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Param, A::Error> {
         let mut map = Params::default();
-        while let Some((name, value)) = entries.next_entry::<String, Param>()? {
-            map.set(&name, value);
+        while let Some(name) = entries.next_key::<String>()? {
+            map.set(&name, entries.next_value_seed(self)?);
         }
         Ok(Param::Map(map))
     }

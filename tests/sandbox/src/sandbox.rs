@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::accounts::Accounts;
-use crate::clock::{Clock, TimeSource};
+use crate::clock::{Change, Clock, TimeSource};
 use crate::fault::Fault;
 use crate::record::RecordedRequest;
 use crate::server::{self, App};
@@ -128,16 +128,26 @@ impl SandboxBuilder {
                 });
             })?;
         Ok(Sandbox {
-            app,
-            address,
-            stop,
-            thread: Mutex::new(Some(thread)),
+            running: Arc::new(Running {
+                process: std::process::id(),
+                app,
+                address,
+                stop,
+                thread: Mutex::new(Some(thread)),
+            }),
         })
     }
 }
 
-/// A sandbox that serves from its own thread until it is stopped or dropped.
+/// A sandbox that serves from its own thread until it is stopped or dropped. A child process that was
+/// forked has neither the thread nor what it was doing: stopping and dropping do nothing there.
 pub struct Sandbox {
+    running: Arc<Running>,
+}
+
+struct Running {
+    /// The one whose thread it is.
+    process: u32,
     app: Arc<App>,
     address: SocketAddr,
     stop: watch::Sender<bool>,
@@ -147,7 +157,7 @@ pub struct Sandbox {
 impl fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sandbox")
-            .field("address", &self.address)
+            .field("address", &self.running.address)
             .finish_non_exhaustive()
     }
 }
@@ -176,7 +186,7 @@ impl Sandbox {
     /// Scheme, host and port: what `/_sandbox` is under.
     #[must_use]
     pub fn origin(&self) -> String {
-        match self.address.ip() {
+        match self.running.address.ip() {
             IpAddr::V4(ip) => format!("http://{ip}:{}", self.port()),
             IpAddr::V6(ip) => format!("http://[{ip}]:{}", self.port()),
         }
@@ -185,7 +195,7 @@ impl Sandbox {
     /// The port that it listens on.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.address.port()
+        self.running.address.port()
     }
 
     /// The partner id of the first account.
@@ -209,43 +219,61 @@ impl Sandbox {
     /// The accounts that it serves.
     #[must_use]
     pub fn accounts(&self) -> &Accounts {
-        &self.app.accounts
+        &self.running.app.accounts
     }
 
     /// Forgets tokens, ended sessions, faults and requests, and sets the clock right.
     pub fn reset(&self) {
-        self.app.reset();
+        self.running.app.reset();
     }
 
     /// Runs the clock this many seconds away from the real one.
+    ///
+    /// # Panics
+    /// When the clock would leave its range, 1970 to 9999. Nothing has changed then.
+    #[track_caller]
     pub fn set_clock_offset(&self, seconds: f64) {
-        self.app.clock.set_offset(seconds);
+        self.change_clock(Change::Offset(seconds));
     }
 
     /// Moves the clock on (or back) by this many seconds.
+    ///
+    /// # Panics
+    /// When the clock would leave its range, 1970 to 9999. Nothing has changed then.
+    #[track_caller]
     pub fn advance_clock(&self, seconds: f64) {
-        self.app.clock.advance(seconds);
+        self.change_clock(Change::Advance(seconds));
     }
 
     /// Stops the clock at this unix time.
+    ///
+    /// # Panics
+    /// When it is out of the clock's range, 1970 to 9999. Nothing has changed then.
+    #[track_caller]
     pub fn set_clock(&self, unix: f64) {
-        self.app.clock.freeze(unix);
+        self.change_clock(Change::Now(unix));
+    }
+
+    #[track_caller]
+    fn change_clock(&self, change: Change) {
+        let changed = self.running.app.clock.change(&[change]);
+        changed.unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// The sandbox's time, in unix seconds.
     #[must_use]
     pub fn now(&self) -> f64 {
-        self.app.clock.precise()
+        self.running.app.clock.precise()
     }
 
     /// Orders a fault.
     pub fn add_fault(&self, fault: Fault) {
-        self.app.add_fault(fault);
+        self.running.app.add_fault(fault);
     }
 
     /// Cancels the faults that have not struck yet.
     pub fn clear_faults(&self) {
-        self.app.faults().clear();
+        self.running.app.faults().clear();
     }
 
     /// Stores tokens of a partner from a JSON list of rows, and says how many.
@@ -253,7 +281,7 @@ impl Sandbox {
     /// # Errors
     /// One line that names the field at fault.
     pub fn add_tokens(&self, partner_id: i64, rows: &Value) -> Result<usize, String> {
-        self.app.add_tokens(partner_id, rows)
+        self.running.app.add_tokens(partner_id, rows)
     }
 
     /// Changes stored fields of a token, `status` included. False when there is no such token.
@@ -261,35 +289,39 @@ impl Sandbox {
     /// # Errors
     /// One line that names the field at fault.
     pub fn patch_token(&self, id: &str, fields: &Value) -> Result<bool, String> {
-        self.app.patch_token(id, fields)
+        self.running.app.patch_token(id, fields)
     }
 
     /// Removes all tokens of a partner.
     pub fn clear_tokens(&self, partner_id: i64) {
-        self.app.clear_tokens(partner_id);
+        self.running.app.clear_tokens(partner_id);
     }
 
     /// How many tokens of a partner are not deleted.
     #[must_use]
     pub fn token_count(&self, partner_id: i64) -> usize {
-        self.app.token_count(partner_id)
+        self.running.app.token_count(partner_id)
     }
 
     /// The requests that arrived, the oldest first, secrets masked.
     #[must_use]
     pub fn requests(&self) -> Vec<RecordedRequest> {
-        self.app.requests()
+        self.running.app.requests()
     }
 
     /// Forgets the requests that arrived.
     pub fn clear_requests(&self) {
-        self.app.log().clear();
+        self.running.app.log().clear();
     }
 
     /// Stops serving and closes every socket; returns when that is done. Stopping twice is fine.
     pub fn stop(&self) {
-        let _ = self.stop.send(true);
-        let thread = self
+        if self.is_inherited() {
+            return;
+        }
+        let running = &self.running;
+        let _ = running.stop.send(true);
+        let thread = running
             .thread
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -299,10 +331,19 @@ impl Sandbox {
             let _ = thread.join();
         }
     }
+
+    /// Whether this is a copy that a forked child has.
+    fn is_inherited(&self) -> bool {
+        self.running.process != std::process::id()
+    }
 }
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
         self.stop();
+        if self.is_inherited() {
+            // The thread may have held any lock and been half-way through any change when it was left behind.
+            std::mem::forget(Arc::clone(&self.running));
+        }
     }
 }

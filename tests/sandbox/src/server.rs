@@ -6,22 +6,23 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use http_body_util::BodyExt as _;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue, LOCATION,
-    RETRY_AFTER,
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue,
+    LOCATION, RETRY_AFTER,
 };
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -29,10 +30,12 @@ use tokio::time::Sleep;
 
 use crate::accounts::Accounts;
 use crate::answer::Value;
+use crate::body::{self, Missing};
 use crate::clock::Clock;
 use crate::dispatch::{self, Origin};
 use crate::exception::Exception;
 use crate::fault::{Fault, FaultBook, FaultKind};
+use crate::foreign;
 use crate::ks::Ks;
 use crate::params::{Param, Params};
 use crate::record::{RecordedRequest, RequestLog};
@@ -302,17 +305,39 @@ impl fmt::Display for Dropped {
 
 impl std::error::Error for Dropped {}
 
+/// Answers a request; a panic on the way answers 500 and ends nothing else.
 async fn serve_request(
     app: Arc<App>,
     ip: Arc<str>,
     reset: Arc<AtomicBool>,
     request: Request<Incoming>,
 ) -> Result<Response<Payload>, Dropped> {
+    let mut responding = pin!(respond(app, ip, reset, request));
+    poll_fn(|cx| {
+        // What it shares with other requests is behind locks that are used after a panic as before.
+        catch_unwind(AssertUnwindSafe(|| responding.as_mut().poll(cx))).unwrap_or_else(|_| {
+            let mut failed = Response::new(Payload::Whole(Some(Bytes::from_static(
+                b"the sandbox panicked over this request; what it says is on its stderr",
+            ))));
+            *failed.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            Poll::Ready(Ok(failed))
+        })
+    })
+    .await
+}
+
+async fn respond(
+    app: Arc<App>,
+    ip: Arc<str>,
+    reset: Arc<AtomicBool>,
+    request: Request<Incoming>,
+) -> Result<Response<Payload>, Dropped> {
     let (head, body) = request.into_parts();
-    let Ok(body) = body.collect().await else {
-        return Err(Dropped);
+    let body = match body::read(body, body::MAX_TIME).await {
+        Ok(body) => body,
+        Err(Missing::BrokenOff) => return Err(Dropped),
+        Err(missing) => return Ok(refuse_body(&app, missing)),
     };
-    let body = body.to_bytes();
     let path = head.uri.path();
     if let Some(rest) = path
         .strip_prefix(CONTROL_PREFIX)
@@ -321,7 +346,10 @@ async fn serve_request(
         if !app.control {
             return Ok(send(&app, Reply::html(StatusCode::NOT_FOUND, "")));
         }
-        let (status, answer) = app.control(head.method.as_str(), rest, &body);
+        let (status, answer) = match foreign::reason(&head.uri, &head.headers) {
+            None => app.control(head.method.as_str(), rest, &body),
+            Some(reason) => (403, json!({ "error": reason })),
+        };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = answer.to_string().into_bytes();
         return Ok(send(
@@ -372,6 +400,24 @@ async fn serve_request(
         (Ok(_), None) => {}
     }
     sent
+}
+
+fn refuse_body(app: &App, missing: Missing) -> Response<Payload> {
+    let (status, why) = match missing {
+        Missing::TooLarge => (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the body is larger than {} bytes", body::MAX_SIZE),
+        ),
+        Missing::TooSlow | Missing::BrokenOff => (
+            StatusCode::REQUEST_TIMEOUT,
+            format!("the body did not arrive within {:?}", body::MAX_TIME),
+        ),
+    };
+    let mut response = send(app, Reply::html(status, &why));
+    // After what is missing the next request would not be found.
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 async fn with_fault(

@@ -55,7 +55,7 @@ impl Start {
             account,
             &self.user,
             &kind,
-            app.clock.now() + expiry,
+            app.clock.now().saturating_add(expiry),
             &self.privileges,
         )))
     }
@@ -148,12 +148,10 @@ pub(crate) fn quick_start(app: &App, params: &Params) -> Option<QuickStart> {
     )));
     let mut valid_until = app.clock.now().saturating_add(expiry);
     if privileges.contains("downloadasset") {
-        valid_until = valid_until.div_euclid(DOWNLOAD_WINDOW) * DOWNLOAD_WINDOW
-            + if valid_until.rem_euclid(DOWNLOAD_WINDOW) == 0 {
-                0
-            } else {
-                DOWNLOAD_WINDOW
-            };
+        let beyond = valid_until.rem_euclid(DOWNLOAD_WINDOW);
+        if beyond > 0 {
+            valid_until = valid_until.saturating_add(DOWNLOAD_WINDOW - beyond);
+        }
         let content = Content {
             partner: &partner,
             user: Some(&user),
@@ -203,7 +201,7 @@ impl StartWidget {
             })
             .and_then(|id| app.accounts.get(id))
             .ok_or_else(|| Exception::unknown_widget(&self.widget))?;
-        let valid_until = app.clock.now() + capped(account, self.expiry);
+        let valid_until = app.clock.now().saturating_add(capped(account, self.expiry));
         let ks = mint(app, account, "0", "0", valid_until, WIDGET_PRIVILEGES);
         Ok(Value::object(
             "KalturaStartWidgetSessionResponse",

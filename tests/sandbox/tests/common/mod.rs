@@ -56,12 +56,24 @@ pub fn request(
     content_type: Option<&str>,
     body: &[u8],
 ) -> io::Result<Answer> {
+    let kind = content_type.map(|kind| format!("Content-Type: {kind}"));
+    let lines = ["Host: localhost"].into_iter().chain(kind.as_deref());
+    request_with(port, method, target, lines, body)
+}
+
+/// The same with header lines of one's own in place of `Host` and `Content-Type`.
+pub fn request_with<'a>(
+    port: u16,
+    method: &str,
+    target: &str,
+    lines: impl IntoIterator<Item = &'a str>,
+    body: &[u8],
+) -> io::Result<Answer> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    let mut head =
-        format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
-    if let Some(kind) = content_type {
-        let _ = write!(head, "Content-Type: {kind}\r\n");
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    let mut head = format!("{method} {target} HTTP/1.1\r\nConnection: close\r\n");
+    for line in lines {
+        let _ = write!(head, "{line}\r\n");
     }
     let _ = write!(head, "Content-Length: {}\r\n\r\n", body.len());
     stream.write_all(head.as_bytes())?;
