@@ -64,7 +64,7 @@ pub struct RotateOptions {
 pub enum Resume {
     /// Goes on to the end.
     Finish,
-    /// Deletes the new tokens that were not handed over yet.
+    /// Deletes the new tokens that nobody can have got yet.
     Undo,
 }
 
@@ -84,6 +84,8 @@ pub enum RotationStep {
     Unmarked,
     /// The new token was exchanged and gives what the old one gives.
     Proved,
+    /// The journal says that the sink is about to be given the new token.
+    Delivering,
     /// The sink has taken the new token.
     Delivered,
     /// The hand-over is in the journal.
@@ -100,13 +102,14 @@ pub enum RotationStep {
 
 impl RotationStep {
     /// Every step, in the order of the way. [`RotationStep::Undone`] ends a way early.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Read,
         Self::Intended,
         Self::Created,
         Self::Named,
         Self::Unmarked,
         Self::Proved,
+        Self::Delivering,
         Self::Delivered,
         Self::HandedOver,
         Self::Verified,
@@ -125,6 +128,7 @@ impl RotationStep {
             Self::Named => "named",
             Self::Unmarked => "unmarked",
             Self::Proved => "proved",
+            Self::Delivering => "delivering",
             Self::Delivered => "delivered",
             Self::HandedOver => "handed over",
             Self::Verified => "verified",
@@ -163,8 +167,6 @@ type Progress<'a> = dyn Fn(&str, RotationStep) + Sync + 'a;
 /// before the next begins, so that [`Rotator::resume`] can go on after a crash at any point. While its
 /// id is not in the journal a new token bears the rotation's mark in its description, by which it is
 /// found again. The hand-over happens at least once: after a crash in the middle of it, twice.
-///
-/// A journal serves one process at a time.
 ///
 /// ```no_run
 /// use kaltura_app_token::{Client, FileSink, Journal, OldToken, RotateOptions, Rotator};
@@ -271,7 +273,8 @@ impl<'a> Rotator<'a> {
 
     /// Ends the rotations that the journal has as unfinished, and says of each what came of it.
     ///
-    /// A new token that was already handed over is never deleted: undoing such a rotation is refused.
+    /// A new token whose hand-over was begun is never deleted, because it may be in use: undoing such a
+    /// rotation is refused.
     ///
     /// # Errors
     /// `Config` before anything was begun: the journal is of another account, or the sink cannot take
@@ -406,8 +409,14 @@ impl<'a> Rotator<'a> {
             }
             self.write(entry, RotationState::Proved, RotationStep::Proved)?;
         }
-        if entry.state == RotationState::Proved {
+        if matches!(
+            entry.state,
+            RotationState::Proved | RotationState::Delivering
+        ) {
             let new = self.client.get_token(entry.new_id()?).await?;
+            if entry.state == RotationState::Proved {
+                self.write(entry, RotationState::Delivering, RotationStep::Delivering)?;
+            }
             self.deliver(entry, &new)?;
             (self.progress)(&entry.old_id, RotationStep::Delivered);
             entry.delete_at = match entry.old {
@@ -568,15 +577,27 @@ impl<'a> Rotator<'a> {
         self.write(entry, RotationState::Done, RotationStep::Finished)
     }
 
-    /// Deletes the new token unless somebody has it.
+    /// Deletes the new token unless somebody may have it.
     async fn undo(&self, entry: &mut JournalEntry) -> Result<()> {
-        if entry.state == RotationState::HandedOver {
-            return Err(Error::config(format!(
-                "token {} was already handed over in place of {}: it may be in use",
-                entry.new_id()?,
-                entry.old_id
-            ))
-            .with_hint("finish the rotation instead"));
+        let refused = |what: &str| {
+            let new_id = entry.new_id()?;
+            let old_id = &entry.old_id;
+            Ok(Error::config(format!(
+                "token {new_id} {what} in place of {old_id}: it may be in use"
+            )))
+        };
+        match entry.state {
+            RotationState::HandedOver => {
+                return Err(refused("was handed over")?.with_hint("finish the rotation instead"));
+            }
+            // Who took it may have stored it, even where the hand-over failed.
+            RotationState::Delivering if !self.is_gone(entry.new_id()?).await => {
+                return Err(refused("was being handed over")?.with_hint(
+                    "finish the rotation instead, which hands it over again; where you know that \
+                     nobody has it, delete it, and then undo the rotation",
+                ));
+            }
+            _ => {}
         }
         if let Some(id) = &entry.new_id {
             delete(self.client, id).await?;
@@ -585,6 +606,11 @@ impl<'a> Rotator<'a> {
             delete(self.client, &token.id).await?;
         }
         self.write(entry, RotationState::Undone, RotationStep::Undone)
+    }
+
+    async fn is_gone(&self, id: &str) -> bool {
+        let token = self.client.get_token(id).await;
+        token.is_err_and(|error| is_not_found(&error))
     }
 
     /// Deletes what a request that seemed lost has created after all.
@@ -606,8 +632,12 @@ impl<'a> Rotator<'a> {
         state: RotationState,
         step: RotationStep,
     ) -> Result<()> {
-        entry.state = state;
-        self.journal.write(entry)?;
+        let before = std::mem::replace(&mut entry.state, state);
+        if let Err(error) = self.journal.write(entry) {
+            // What is not on disk was not reached.
+            entry.state = before;
+            return Err(error);
+        }
         (self.progress)(&entry.old_id, step);
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
 use zeroize::Zeroizing;
@@ -173,6 +173,9 @@ fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
     written
 }
 
+/// The smallest pipe that a system gives has room for this much.
+const PIPE_HOLDS_BYTES: usize = 4096;
+
 /// Starts a command for each token and writes it to the command's stdin, as a line of JSON
 /// ([`HandOver::to_json`]). The hand-over succeeds when the command does. Nothing secret is in its
 /// arguments or its environment.
@@ -197,28 +200,35 @@ impl CommandSink {
 
 impl Sink for CommandSink {
     fn deliver(&self, handover: &HandOver) -> io::Result<()> {
-        let mut child = Command::new(&self.program)
+        let mut line = Zeroizing::new(handover.to_json().reveal().to_owned());
+        line.push('\n');
+        if line.len() > PIPE_HOLDS_BYTES {
+            return Err(io::Error::other(format!(
+                "it has {} bytes, and a pipe surely holds {PIPE_HOLDS_BYTES}; write it to a file",
+                line.len()
+            )));
+        }
+        // Filled and closed before the program starts: whatever happens to us, it gets all or is not there.
+        let (stdin, mut pipe) = io::pipe()?;
+        pipe.write_all(line.as_bytes())?;
+        drop(pipe);
+        let status = Command::new(&self.program)
             .args(&self.arguments)
-            .stdin(Stdio::piped())
-            .spawn()
+            .stdin(stdin)
+            .status()
             .map_err(|error| {
                 io::Error::new(
                     error.kind(),
                     format!("{} cannot be started: {error}", self.program.display()),
                 )
             })?;
-        let written = match child.stdin.take() {
-            Some(mut stdin) => writeln!(stdin, "{}", handover.to_json().reveal()),
-            None => Ok(()),
-        };
-        let status = child.wait()?;
         if !status.success() {
             return Err(io::Error::other(format!(
                 "{} ended with {status}",
                 self.program.display()
             )));
         }
-        written
+        Ok(())
     }
 }
 
