@@ -18,8 +18,8 @@ use futures_util::StreamExt;
 use crate::client::Client;
 use crate::error::{ApiCode, Error, ErrorKind, Result};
 use crate::model::{
-    AppToken, HashType, ListOptions, NewToken, Session, SessionRequest, TokenField, TokenFilter,
-    TokenStatus, TokenUpdate,
+    AppToken, HashType, ListOptions, NewToken, Session, SessionRequest, SessionType, TokenField,
+    TokenFilter, TokenStatus, TokenUpdate,
 };
 use crate::privileges::Privileges;
 
@@ -492,47 +492,62 @@ impl<'a> Rotator<'a> {
 
     /// A real exchange of the new token, and a comparison of what it gives with what the old one gives.
     async fn prove(&self, entry: &JournalEntry, new: &AppToken) -> Result<()> {
-        let given = self.effective(new).await?;
+        let session = self.exchange(new).await?;
         let old = match self.client.get_token(&entry.old_id).await {
             Err(error) if is_not_found(&error) => return Ok(()),
             old => old?,
         };
-        let expected = match self.effective(&old).await {
+        let given = self.effective(session).await?;
+        let expected = match self.exchange(&old).await {
             // What cannot be exchanged any more is held against what is written on it.
-            Err(error) if error.kind() == ErrorKind::Api && !error.is_retryable() => Effective {
-                privileges: privilege_set(old.session_privileges.as_deref().unwrap_or_default()),
-                session_type: given.session_type,
-                user_id: given.user_id.clone(),
-            },
-            expected => expected?,
+            Err(error) if error.kind() == ErrorKind::Api && !error.is_retryable() => {
+                given.as_ref().map(|given| Effective {
+                    privileges: privilege_set(
+                        old.session_privileges.as_deref().unwrap_or_default(),
+                    ),
+                    ..given.clone()
+                })
+            }
+            session => self.effective(session?).await?,
         };
-        if given != expected {
-            return Err(Error::new(
-                ErrorKind::Decode,
+        let (new_id, old_id) = (&new.id, &entry.old_id);
+        let (why, hint) = match (given, expected) {
+            (Some(given), Some(expected)) if given == expected => return Ok(()),
+            (Some(given), Some(expected)) => (
                 format!(
-                    "the server's new token {} gives {given}, but {} gives {expected}",
-                    new.id, entry.old_id
+                    "the server's new token {new_id} gives {given}, but {old_id} gives {expected}"
                 ),
-            ));
-        }
-        Ok(())
+                "compare the two, and give the old one what the new one is to have before you rotate \
+                 it again",
+            ),
+            _ => (
+                format!(
+                    "the server does not say what sessions of {new_id} and {old_id} may do, neither \
+                     when they are started nor when asked"
+                ),
+                "create the new token yourself, try it, and then delete the old one",
+            ),
+        };
+        Err(Error::new(
+            ErrorKind::Decode,
+            format!("not proved, and {old_id} stays as it is: {why}"),
+        )
+        .with_hint(hint))
     }
 
-    async fn effective(&self, token: &AppToken) -> Result<Effective> {
-        let session = self.exchange(token).await?;
-        if let Some(privileges) = &session.privileges {
-            return Ok(Effective {
-                privileges: privilege_set(privileges),
-                session_type: session.session_type.map(crate::SessionType::value),
-                user_id: session.user_id,
-            });
+    /// What a session gives; `None` where the server does not say it.
+    async fn effective(&self, session: Session) -> Result<Option<Effective>> {
+        if let known @ Some(_) =
+            Effective::read(&session.privileges, session.session_type, session.user_id)
+        {
+            return Ok(known);
         }
         let info = self.client.session_info(Some(&session.ks)).await?;
-        Ok(Effective {
-            privileges: privilege_set(info.privileges.as_deref().unwrap_or_default()),
-            session_type: info.session_type.map(crate::SessionType::value),
-            user_id: info.user_id,
-        })
+        Ok(Effective::read(
+            &info.privileges,
+            info.session_type,
+            info.user_id,
+        ))
     }
 
     async fn exchange(&self, token: &AppToken) -> Result<Session> {
@@ -673,19 +688,33 @@ enum Begin {
 }
 
 /// What a token gives to whoever exchanges it.
-#[derive(PartialEq)]
+#[derive(Clone, PartialEq)]
 struct Effective {
     privileges: PrivilegeSet,
-    session_type: Option<i64>,
+    session_type: SessionType,
     user_id: Option<String>,
+}
+
+impl Effective {
+    fn read(
+        privileges: &Option<String>,
+        session_type: Option<SessionType>,
+        user_id: Option<String>,
+    ) -> Option<Self> {
+        Some(Self {
+            privileges: privilege_set(privileges.as_deref()?),
+            session_type: session_type?,
+            user_id,
+        })
+    }
 }
 
 impl fmt::Display for Effective {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "type {:?}, user {:?}, privileges {:?}",
-            self.session_type.unwrap_or_default(),
+            "type {}, user {:?}, privileges {:?}",
+            self.session_type.value(),
             self.user_id.as_deref().unwrap_or_default(),
             self.privileges
         )
