@@ -757,8 +757,15 @@ fn successor(old: &AppToken, entry: &JournalEntry) -> Result<NewToken> {
             &entry.rotation,
         ));
     if let Some(seconds) = old.session_duration {
-        let seconds = u64::try_from(seconds).unwrap_or_default();
-        new = new.session_duration(Duration::from_secs(seconds));
+        if seconds <= 0 {
+            return Err(Error::config(format!(
+                "token {} has a session duration of {seconds}: its sessions are dead at birth, and \
+                 its successor's would be",
+                old.id
+            ))
+            .with_hint("give it another session duration first"));
+        }
+        new = new.session_duration(Duration::from_secs(seconds.unsigned_abs()));
     }
     if let Some(privileges) = &old.session_privileges {
         new = new.session_privileges(privileges);

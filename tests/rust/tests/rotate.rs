@@ -290,6 +290,7 @@ async fn what_cannot_be_replaced_is_refused_before_anything_is_begun() {
     let rows = json!([
         {"id": "0_disabled", "token": "t", "status": 1, "hashType": "SHA256", "createdAt": 1, "updatedAt": 1},
         {"id": "0_zerolife", "token": "t", "status": 2, "hashType": "SHA256", "sessionDuration": 0, "createdAt": 1, "updatedAt": 1},
+        {"id": "0_negative", "token": "t", "status": 2, "hashType": "SHA256", "sessionDuration": -5, "createdAt": 1, "updatedAt": 1},
         {"id": "0_zerotime", "token": "t", "status": 2, "hashType": "SHA256", "expiry": 0, "createdAt": 1, "updatedAt": 1},
         {"id": "0_oldexpir", "token": "t", "status": 2, "hashType": "SHA256", "expiry": 1_600_000_000, "createdAt": 1, "updatedAt": 1},
     ]);
@@ -300,6 +301,7 @@ async fn what_cannot_be_replaced_is_refused_before_anything_is_begun() {
     let ids = [
         "0_disabled",
         "0_zerolife",
+        "0_negative",
         "0_zerotime",
         "0_oldexpir",
         "0_nosuchid",
@@ -318,6 +320,11 @@ async fn what_cannot_be_replaced_is_refused_before_anything_is_begun() {
             ErrorKind::Config
         };
         assert_eq!(error.kind(), expected, "{id}: {error}");
+        if matches!(id, "0_zerolife" | "0_negative") {
+            assert!(error.message().contains(id), "{error}");
+            assert!(error.message().contains("dead at birth"), "{error}");
+            assert!(error.hint().is_some());
+        }
     }
 
     let nobody: [&str; 0] = [];

@@ -10,6 +10,7 @@ use kaltura_app_token::{BoxFuture, Client, Transport, TransportAnswer, Transport
 use kaltura_e2e::builder;
 use kaltura_sandbox::Sandbox;
 use serde_json::Value;
+use tokio::task::spawn_blocking;
 
 type OnRequest = dyn Fn(&str, &str, String) -> String + Send + Sync;
 type OnAnswer = dyn Fn(&str, &mut Value) + Send + Sync;
@@ -38,7 +39,10 @@ impl Forward {
     }
 
     /// Makes of a parameter, which it is told by name and value, what the server is to get.
-    #[allow(dead_code, reason = "each test that has this module uses its own part")]
+    #[allow(
+        dead_code,
+        reason = "each test that has this module uses its own part of it"
+    )]
     pub(crate) fn request(
         mut self,
         change: impl Fn(&str, &str, String) -> String + Send + Sync + 'static,
@@ -47,6 +51,10 @@ impl Forward {
         self
     }
 
+    #[allow(
+        dead_code,
+        reason = "each test that has this module uses its own part of it"
+    )]
     /// Makes of an answer what the client is to get.
     pub(crate) fn answer(
         mut self,
@@ -65,13 +73,12 @@ impl Forward {
             .unwrap()
     }
 
-    fn exchange(&self, path: &str, body: &str) -> std::io::Result<(u16, Vec<u8>)> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+    fn exchange(port: u16, path: &str, body: &str) -> std::io::Result<(u16, Vec<u8>)> {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
         write!(
             stream,
-            "POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n\
+            "POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\
              Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
-            self.port,
             body.len()
         )?;
         let mut answer = Vec::new();
@@ -90,17 +97,21 @@ impl Transport for Forward {
         body: Bytes,
     ) -> BoxFuture<'_, Result<TransportAnswer, TransportError>> {
         let path = url[url.find("/api_v3").unwrap()..].to_owned();
+        let words: Vec<&str> = path.split('/').collect();
+        let &[.., service, "action", action] = words.as_slice() else {
+            panic!("{path}");
+        };
+        let name = format!("{service}.{action}").to_ascii_lowercase();
+        let mut sent = form_urlencoded::Serializer::new(String::new());
+        for (field, value) in form_urlencoded::parse(&body) {
+            let value = (self.request)(&name, &field, value.into_owned());
+            sent.append_pair(&field, &value);
+        }
+        let (port, sent) = (self.port, sent.finish());
         Box::pin(async move {
-            let mut words = path.split('/').skip_while(|word| *word != "service");
-            let (service, action) = (words.nth(1).unwrap(), words.nth(1).unwrap());
-            let name = format!("{service}.{action}").to_ascii_lowercase();
-            let mut sent = form_urlencoded::Serializer::new(String::new());
-            for (field, value) in form_urlencoded::parse(&body) {
-                let value = (self.request)(&name, &field, value.into_owned());
-                sent.append_pair(&field, &value);
-            }
-            let (status, body) = self
-                .exchange(&path, &sent.finish())
+            let (status, body) = spawn_blocking(move || Self::exchange(port, &path, &sent))
+                .await
+                .unwrap()
                 .map_err(|error| TransportError::Interrupted(error.to_string()))?;
             let Ok(mut answer) = serde_json::from_slice(&body) else {
                 return Ok(TransportAnswer::new(status, body));
