@@ -243,12 +243,14 @@ impl<'a> Rotator<'a> {
         let under_way = self.journal.unfinished();
         for id in ids {
             let id = id.as_ref().trim();
-            if id.is_empty() || !seen.insert(id) {
+            // The server does not tell small letters from capitals.
+            if id.is_empty() || !seen.insert(id.to_ascii_lowercase()) {
                 return Err(Error::config(format!(
                     "token {id:?} is empty or named twice"
                 )));
             }
-            if under_way.iter().any(|entry| entry.old_id == id) {
+            let is_it = |entry: &JournalEntry| entry.old_id.eq_ignore_ascii_case(id);
+            if under_way.iter().any(is_it) {
                 return Err(Error::config(format!(
                     "the journal already has a rotation of token {id} that is not finished"
                 ))
@@ -537,17 +539,13 @@ impl<'a> Rotator<'a> {
 
     /// What a session gives; `None` where the server does not say it.
     async fn effective(&self, session: Session) -> Result<Option<Effective>> {
-        if let known @ Some(_) =
-            Effective::read(&session.privileges, session.session_type, session.user_id)
-        {
-            return Ok(known);
+        let said = session.privileges.as_deref();
+        if let Some(known) = Effective::read(said, session.session_type, session.user_id) {
+            return Ok(Some(known));
         }
         let info = self.client.session_info(Some(&session.ks)).await?;
-        Ok(Effective::read(
-            &info.privileges,
-            info.session_type,
-            info.user_id,
-        ))
+        let said = info.privileges.as_deref();
+        Ok(Effective::read(said, info.session_type, info.user_id))
     }
 
     async fn exchange(&self, token: &AppToken) -> Result<Session> {
@@ -697,12 +695,12 @@ struct Effective {
 
 impl Effective {
     fn read(
-        privileges: &Option<String>,
+        privileges: Option<&str>,
         session_type: Option<SessionType>,
         user_id: Option<String>,
     ) -> Option<Self> {
         Some(Self {
-            privileges: privilege_set(privileges.as_deref()?),
+            privileges: privilege_set(privileges?),
             session_type: session_type?,
             user_id,
         })

@@ -51,16 +51,18 @@ pub async fn ensure(client: &Client, wanted: &NewToken) -> Result<Ensured> {
     }
     let created = client.add_token(wanted).await?;
     // It is there and must be named, whatever becomes of this second look.
+    let id = &created.id;
     let mut alike = look(client, wanted).await.unwrap_or_else(|error| {
-        let id = &created.id;
         log::warn!("token {id} is created; whether others are just like it is unknown: {error}");
-        Vec::new()
+        vec![created.clone()]
     });
-    match alike.iter_mut().find(|token| token.id == created.id) {
-        Some(listed) => listed.token.clone_from(&created.token),
-        None => alike.push(created.clone()),
+    if let Some(listed) = alike.iter_mut().find(|token| token.id == *id) {
+        listed.token.clone_from(&created.token);
+    } else {
+        log::warn!("the server stored token {id} otherwise than asked: it is not found again");
+        alike.push(created.clone());
     }
-    let settled = settle(alike, Some(&created.id));
+    let settled = settle(alike, Some(id));
     Ok(settled.unwrap_or(Ensured {
         token: created,
         created: true,

@@ -237,14 +237,35 @@ impl Sink for CommandSink {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_is_handed_over_is_json_whatever_is_in_it() {
-        let handover = HandOver {
+    fn handover(value: &str) -> HandOver {
+        HandOver {
             old_id: "1_\"old".into(),
             id: "1_new".into(),
-            token: Secret::new("va\\lue"),
+            token: Secret::new(value),
             hash_type: Some(HashType::Sha256),
-        };
+        }
+    }
+
+    #[test]
+    fn a_program_decides_whether_it_has_taken_a_token_even_without_reading_it() {
+        let longest = handover(&"x".repeat(PIPE_HOLDS_BYTES - 100));
+        CommandSink::new("true", [""; 0]).deliver(&longest).unwrap();
+        let error = CommandSink::new("false", [""; 0]).deliver(&longest);
+        assert!(error.unwrap_err().to_string().contains("exit status: 1"));
+
+        let too_long = handover(&"x".repeat(PIPE_HOLDS_BYTES));
+        let error = CommandSink::new("true", [""; 0]).deliver(&too_long);
+        assert!(
+            error
+                .unwrap_err()
+                .to_string()
+                .contains("write it to a file")
+        );
+    }
+
+    #[test]
+    fn what_is_handed_over_is_json_whatever_is_in_it() {
+        let handover = handover("va\\lue");
         let read: serde_json::Value = serde_json::from_str(handover.to_json().reveal()).unwrap();
         assert_eq!(
             read,
