@@ -269,10 +269,16 @@ impl Judge<'_> {
             Some(_) => {}
         }
         match self.token.session_duration {
-            Some(0) => self.update(
+            None => self.update(
+                "no-session-duration",
+                Severity::High,
+                "it has no session duration: on most servers its sessions are dead at birth",
+                ["--session-duration", "1h"],
+            ),
+            Some(seconds @ ..=0) => self.update(
                 "session-duration-zero",
                 Severity::High,
-                "its session duration is 0: its sessions are dead at birth",
+                format!("its session duration is {seconds}: its sessions are dead at birth"),
                 ["--session-duration", "1h"],
             ),
             Some(seconds) if seconds > DAY_SECONDS => self.update(
@@ -281,7 +287,7 @@ impl Judge<'_> {
                 format!("its sessions live for {seconds} seconds, more than a day"),
                 ["--session-duration", "24h"],
             ),
-            _ => {}
+            Some(_) => {}
         }
     }
 

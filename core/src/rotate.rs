@@ -18,8 +18,8 @@ use futures_util::StreamExt;
 use crate::client::Client;
 use crate::error::{ApiCode, Error, ErrorKind, Result};
 use crate::model::{
-    AppToken, HashType, ListOptions, NewToken, Session, SessionRequest, TokenField, TokenFilter,
-    TokenStatus, TokenUpdate,
+    AppToken, HashType, ListOptions, NewToken, Session, SessionRequest, SessionType, TokenField,
+    TokenFilter, TokenStatus, TokenUpdate,
 };
 use crate::privileges::Privileges;
 
@@ -64,7 +64,7 @@ pub struct RotateOptions {
 pub enum Resume {
     /// Goes on to the end.
     Finish,
-    /// Deletes the new tokens that were not handed over yet.
+    /// Deletes the new tokens that nobody can have got yet.
     Undo,
 }
 
@@ -84,6 +84,8 @@ pub enum RotationStep {
     Unmarked,
     /// The new token was exchanged and gives what the old one gives.
     Proved,
+    /// The journal says that the sink is about to be given the new token.
+    Delivering,
     /// The sink has taken the new token.
     Delivered,
     /// The hand-over is in the journal.
@@ -100,13 +102,14 @@ pub enum RotationStep {
 
 impl RotationStep {
     /// Every step, in the order of the way. [`RotationStep::Undone`] ends a way early.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Read,
         Self::Intended,
         Self::Created,
         Self::Named,
         Self::Unmarked,
         Self::Proved,
+        Self::Delivering,
         Self::Delivered,
         Self::HandedOver,
         Self::Verified,
@@ -125,6 +128,7 @@ impl RotationStep {
             Self::Named => "named",
             Self::Unmarked => "unmarked",
             Self::Proved => "proved",
+            Self::Delivering => "delivering",
             Self::Delivered => "delivered",
             Self::HandedOver => "handed over",
             Self::Verified => "verified",
@@ -163,8 +167,6 @@ type Progress<'a> = dyn Fn(&str, RotationStep) + Sync + 'a;
 /// before the next begins, so that [`Rotator::resume`] can go on after a crash at any point. While its
 /// id is not in the journal a new token bears the rotation's mark in its description, by which it is
 /// found again. The hand-over happens at least once: after a crash in the middle of it, twice.
-///
-/// A journal serves one process at a time.
 ///
 /// ```no_run
 /// use kaltura_app_token::{Client, FileSink, Journal, OldToken, RotateOptions, Rotator};
@@ -241,12 +243,14 @@ impl<'a> Rotator<'a> {
         let under_way = self.journal.unfinished();
         for id in ids {
             let id = id.as_ref().trim();
-            if id.is_empty() || !seen.insert(id) {
+            // The server does not tell small letters from capitals.
+            if id.is_empty() || !seen.insert(id.to_ascii_lowercase()) {
                 return Err(Error::config(format!(
                     "token {id:?} is empty or named twice"
                 )));
             }
-            if under_way.iter().any(|entry| entry.old_id == id) {
+            let is_it = |entry: &JournalEntry| entry.old_id.eq_ignore_ascii_case(id);
+            if under_way.iter().any(is_it) {
                 return Err(Error::config(format!(
                     "the journal already has a rotation of token {id} that is not finished"
                 ))
@@ -271,7 +275,8 @@ impl<'a> Rotator<'a> {
 
     /// Ends the rotations that the journal has as unfinished, and says of each what came of it.
     ///
-    /// A new token that was already handed over is never deleted: undoing such a rotation is refused.
+    /// A new token whose hand-over was begun is never deleted, because it may be in use: undoing such a
+    /// rotation is refused.
     ///
     /// # Errors
     /// `Config` before anything was begun: the journal is of another account, or the sink cannot take
@@ -406,8 +411,14 @@ impl<'a> Rotator<'a> {
             }
             self.write(entry, RotationState::Proved, RotationStep::Proved)?;
         }
-        if entry.state == RotationState::Proved {
+        if matches!(
+            entry.state,
+            RotationState::Proved | RotationState::Delivering
+        ) {
             let new = self.client.get_token(entry.new_id()?).await?;
+            if entry.state == RotationState::Proved {
+                self.write(entry, RotationState::Delivering, RotationStep::Delivering)?;
+            }
             self.deliver(entry, &new)?;
             (self.progress)(&entry.old_id, RotationStep::Delivered);
             entry.delete_at = match entry.old {
@@ -483,47 +494,58 @@ impl<'a> Rotator<'a> {
 
     /// A real exchange of the new token, and a comparison of what it gives with what the old one gives.
     async fn prove(&self, entry: &JournalEntry, new: &AppToken) -> Result<()> {
-        let given = self.effective(new).await?;
+        let session = self.exchange(new).await?;
         let old = match self.client.get_token(&entry.old_id).await {
             Err(error) if is_not_found(&error) => return Ok(()),
             old => old?,
         };
-        let expected = match self.effective(&old).await {
+        let given = self.effective(session).await?;
+        let expected = match self.exchange(&old).await {
             // What cannot be exchanged any more is held against what is written on it.
-            Err(error) if error.kind() == ErrorKind::Api && !error.is_retryable() => Effective {
-                privileges: privilege_set(old.session_privileges.as_deref().unwrap_or_default()),
-                session_type: given.session_type,
-                user_id: given.user_id.clone(),
-            },
-            expected => expected?,
+            Err(error) if error.kind() == ErrorKind::Api && !error.is_retryable() => {
+                given.as_ref().map(|given| Effective {
+                    privileges: privilege_set(
+                        old.session_privileges.as_deref().unwrap_or_default(),
+                    ),
+                    ..given.clone()
+                })
+            }
+            session => self.effective(session?).await?,
         };
-        if given != expected {
-            return Err(Error::new(
-                ErrorKind::Decode,
+        let (new_id, old_id) = (&new.id, &entry.old_id);
+        let (why, hint) = match (given, expected) {
+            (Some(given), Some(expected)) if given == expected => return Ok(()),
+            (Some(given), Some(expected)) => (
                 format!(
-                    "the server's new token {} gives {given}, but {} gives {expected}",
-                    new.id, entry.old_id
+                    "the server's new token {new_id} gives {given}, but {old_id} gives {expected}"
                 ),
-            ));
-        }
-        Ok(())
+                "compare the two, and give the old one what the new one is to have before you rotate \
+                 it again",
+            ),
+            _ => (
+                format!(
+                    "the server does not say what sessions of {new_id} and {old_id} may do, neither \
+                     when they are started nor when asked"
+                ),
+                "create the new token yourself, try it, and then delete the old one",
+            ),
+        };
+        Err(Error::new(
+            ErrorKind::Decode,
+            format!("not proved, and {old_id} stays as it is: {why}"),
+        )
+        .with_hint(hint))
     }
 
-    async fn effective(&self, token: &AppToken) -> Result<Effective> {
-        let session = self.exchange(token).await?;
-        if let Some(privileges) = &session.privileges {
-            return Ok(Effective {
-                privileges: privilege_set(privileges),
-                session_type: session.session_type.map(crate::SessionType::value),
-                user_id: session.user_id,
-            });
+    /// What a session gives; `None` where the server does not say it.
+    async fn effective(&self, session: Session) -> Result<Option<Effective>> {
+        let said = session.privileges.as_deref();
+        if let Some(known) = Effective::read(said, session.session_type, session.user_id) {
+            return Ok(Some(known));
         }
         let info = self.client.session_info(Some(&session.ks)).await?;
-        Ok(Effective {
-            privileges: privilege_set(info.privileges.as_deref().unwrap_or_default()),
-            session_type: info.session_type.map(crate::SessionType::value),
-            user_id: info.user_id,
-        })
+        let said = info.privileges.as_deref();
+        Ok(Effective::read(said, info.session_type, info.user_id))
     }
 
     async fn exchange(&self, token: &AppToken) -> Result<Session> {
@@ -568,15 +590,27 @@ impl<'a> Rotator<'a> {
         self.write(entry, RotationState::Done, RotationStep::Finished)
     }
 
-    /// Deletes the new token unless somebody has it.
+    /// Deletes the new token unless somebody may have it.
     async fn undo(&self, entry: &mut JournalEntry) -> Result<()> {
-        if entry.state == RotationState::HandedOver {
-            return Err(Error::config(format!(
-                "token {} was already handed over in place of {}: it may be in use",
-                entry.new_id()?,
-                entry.old_id
-            ))
-            .with_hint("finish the rotation instead"));
+        let refused = |what: &str| {
+            let new_id = entry.new_id()?;
+            let old_id = &entry.old_id;
+            Ok(Error::config(format!(
+                "token {new_id} {what} in place of {old_id}: it may be in use"
+            )))
+        };
+        match entry.state {
+            RotationState::HandedOver => {
+                return Err(refused("was handed over")?.with_hint("finish the rotation instead"));
+            }
+            // Who took it may have stored it, even where the hand-over failed.
+            RotationState::Delivering if !self.is_gone(entry.new_id()?).await => {
+                return Err(refused("was being handed over")?.with_hint(
+                    "finish the rotation instead, which hands it over again; where you know that \
+                     nobody has it, delete it, and then undo the rotation",
+                ));
+            }
+            _ => {}
         }
         if let Some(id) = &entry.new_id {
             delete(self.client, id).await?;
@@ -585,6 +619,11 @@ impl<'a> Rotator<'a> {
             delete(self.client, &token.id).await?;
         }
         self.write(entry, RotationState::Undone, RotationStep::Undone)
+    }
+
+    async fn is_gone(&self, id: &str) -> bool {
+        let token = self.client.get_token(id).await;
+        token.is_err_and(|error| is_not_found(&error))
     }
 
     /// Deletes what a request that seemed lost has created after all.
@@ -606,8 +645,12 @@ impl<'a> Rotator<'a> {
         state: RotationState,
         step: RotationStep,
     ) -> Result<()> {
-        entry.state = state;
-        self.journal.write(entry)?;
+        let before = std::mem::replace(&mut entry.state, state);
+        if let Err(error) = self.journal.write(entry) {
+            // What is not on disk was not reached.
+            entry.state = before;
+            return Err(error);
+        }
         (self.progress)(&entry.old_id, step);
         Ok(())
     }
@@ -643,19 +686,33 @@ enum Begin {
 }
 
 /// What a token gives to whoever exchanges it.
-#[derive(PartialEq)]
+#[derive(Clone, PartialEq)]
 struct Effective {
     privileges: PrivilegeSet,
-    session_type: Option<i64>,
+    session_type: SessionType,
     user_id: Option<String>,
+}
+
+impl Effective {
+    fn read(
+        privileges: Option<&str>,
+        session_type: Option<SessionType>,
+        user_id: Option<String>,
+    ) -> Option<Self> {
+        Some(Self {
+            privileges: privilege_set(privileges?),
+            session_type: session_type?,
+            user_id,
+        })
+    }
 }
 
 impl fmt::Display for Effective {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "type {:?}, user {:?}, privileges {:?}",
-            self.session_type.unwrap_or_default(),
+            "type {}, user {:?}, privileges {:?}",
+            self.session_type.value(),
             self.user_id.as_deref().unwrap_or_default(),
             self.privileges
         )
@@ -698,8 +755,15 @@ fn successor(old: &AppToken, entry: &JournalEntry) -> Result<NewToken> {
             &entry.rotation,
         ));
     if let Some(seconds) = old.session_duration {
-        let seconds = u64::try_from(seconds).unwrap_or_default();
-        new = new.session_duration(Duration::from_secs(seconds));
+        if seconds <= 0 {
+            return Err(Error::config(format!(
+                "token {} has a session duration of {seconds}: its sessions are dead at birth, and \
+                 its successor's would be",
+                old.id
+            ))
+            .with_hint("give it another session duration first"));
+        }
+        new = new.session_duration(Duration::from_secs(seconds.unsigned_abs()));
     }
     if let Some(privileges) = &old.session_privileges {
         new = new.session_privileges(privileges);

@@ -462,6 +462,9 @@ impl<T> Change<T> {
     }
 }
 
+/// The server takes so many ids of a filter, and drops the others without a word.
+pub(crate) const MAX_FILTER_IDS: usize = 500;
+
 /// Writes the part of a filter that the server has.
 pub(crate) fn push_filter(form: &mut Form, filter: &TokenFilter) -> Result<()> {
     // The server ignores a filter that is an empty string, and would list everything.
@@ -478,6 +481,13 @@ pub(crate) fn push_filter(form: &mut Form, filter: &TokenFilter) -> Result<()> {
         form.push("filter[idEqual]", not_empty("idEqual", id)?);
     }
     if let Some(ids) = &filter.id_in {
+        if ids.len() > MAX_FILTER_IDS {
+            return Err(Error::config(format!(
+                "idIn: {} ids are more than the {MAX_FILTER_IDS} that the server takes at once",
+                ids.len()
+            ))
+            .with_hint("walk over all tokens, which asks for them in parts"));
+        }
         let ids: Vec<&str> = ids.iter().map(|id| id.trim()).collect();
         form.push("filter[idIn]", not_empty("idIn", &ids.join(","))?);
     }

@@ -260,8 +260,9 @@ class TestRotate:
     def test_what_nobody_has_got_can_be_undone(
         self, shell: Shell, sandbox: Sandbox, old: AppToken
     ) -> None:
-        failed = shell.new("rotate", old.id, "--", "false")
-        assert failed.code == 2
+        order_fault(sandbox, action="appToken.startSession", fault="status", status=403)
+        failed = shell.new("rotate", old.id)
+        assert (failed.code, failed.out) == (4, "")
         assert len(ids(sandbox)) == 2
         again = shell.new("rotate", old.id)
         assert again.code == 2
@@ -272,6 +273,36 @@ class TestRotate:
             [f"{old.id} stays, and nothing new is left beside it"],
         )
         assert ids(sandbox) == {old.id}
+
+    def test_what_a_failing_program_was_given_is_undone_only_by_who_knows_better(
+        self, shell: Shell, sandbox: Sandbox, old: AppToken
+    ) -> None:
+        failed = shell.new("rotate", old.id, "--", "sh", "-c", "cat > got; exit 1")
+        assert failed.code == 2
+        handed = json.loads((shell.directory / "got").read_text())
+        undone = shell.new("rotate", "--undo")
+        assert undone.code == 2
+        assert f"the rotation of {old.id} was not undone" in undone.err
+        assert "may be in use" in undone.err
+        assert_works(sandbox, handed)
+
+        assert shell.new("delete", handed["id"], "--yes").code == 0
+        undone = shell.new("rotate", "--undo")
+        assert undone.lines == [f"{old.id} stays, and nothing new is left beside it"]
+        assert ids(sandbox) == {old.id}
+
+    @pytest.mark.parametrize("words", [["--undo"], ["--resume", "-o", "again.json"]])
+    def test_what_a_program_took_works_although_the_command_was_killed_at_that_moment(
+        self, shell: Shell, sandbox: Sandbox, old: AppToken, words: list[str]
+    ) -> None:
+        program = "cat > consumer.json; kill -9 $PPID"
+        killed = shell.new("rotate", old.id, "--", "sh", "-c", program)
+        assert killed.code == -signal.SIGKILL, killed
+        handed = json.loads((shell.directory / "consumer.json").read_text())
+        ended = shell.new("rotate", *words)
+        assert ended.code == (2 if "--undo" in words else 0), ended
+        assert_works(sandbox, handed)
+        assert ids(sandbox) == {old.id, handed["id"]}
 
     def test_what_was_handed_over_is_not_undone_but_finished(
         self, shell: Shell, sandbox: Sandbox, old: AppToken
@@ -307,6 +338,23 @@ class TestRotate:
         fix = next(row["fix"] for row in audit if row["rule"] == "no-expiry")
         assert literally(bare, shlex.join(fix)).code == 0
         assert sandbox.client().get_token(handed["id"]).expiry
+
+    def test_printed_commands_hold_no_password_of_the_proxy(
+        self, shell: Shell, sandbox: Sandbox, old: AppToken
+    ) -> None:
+        # Loopback addresses are not asked for by way of it.
+        proxy = ["--proxy", "http://joe:hunter@2@127.0.0.1:9"]
+        for words in (
+            ["rotate", old.id, "-o", "token.json", "--format", "json"],
+            ["rotate", old.id, "--", "false"],
+            ["audit", "--format", "json"],
+            ["ensure", "--description", "mine", "--privileges", "sview:*,list:*", "--quiet"],
+        ):
+            sandbox.client().add_token(description="mine", session_privileges="sview:*,list:*")
+            ended = shell.new(words[0], *proxy, *words[1:])
+            assert "--proxy=http://127.0.0.1:9" in ended.out + ended.err, ended
+            for part in ("joe", "hunter", "2@"):
+                assert part not in ended.out + ended.err, ended
 
     def test_a_dry_run_creates_nothing(self, shell: Shell, sandbox: Sandbox, old: AppToken) -> None:
         words = ["rotate", old.id, "--dry-run", "--hash-type", "SHA512", "--delete-after", "1h"]
@@ -347,6 +395,8 @@ class TestRotate:
             (["ID", "ID2", "-o", "x"], "can hold one token, not 2"),
             (["ID", "--journal", "no-such-directory/x"], "cannot be used: No such file"),
             (["ID", "--journal", "."], "cannot be used"),
+            (["ID", "-o", "x", "--journal", "./x"], "are the same file"),
+            (["ID", "-o", "x-{id}", "--journal", "x-ID"], "are the same file"),
             (["ID", "--conc", "3"], "unknown option"),
         ],
     )
@@ -354,10 +404,36 @@ class TestRotate:
         self, shell: Shell, sandbox: Sandbox, words: list[str], complaint: str
     ) -> None:
         tokens = {name: sandbox.client().add_token().id for name in ("ID", "ID2")}
-        ended = shell.new("rotate", *(tokens.get(word, word) for word in words))
+        words = [tokens.get(word, word.replace("x-ID", f"x-{tokens['ID']}")) for word in words]
+        ended = shell.new("rotate", *words)
         assert (ended.code, ended.out) == (2, ""), ended
         assert complaint in ended.err
         assert ids(sandbox) == set(tokens.values())
+
+    @pytest.mark.parametrize("content", ["0123456789abcdef0123456789abcdef", "a note\nanother"])
+    def test_a_file_that_is_no_journal_stays_as_it_is(
+        self, shell: Shell, sandbox: Sandbox, old: AppToken, content: str
+    ) -> None:
+        path = shell.directory / "production.secret"
+        path.write_text(content)
+        path.chmod(0o644)
+        ended = shell.new("rotate", old.id, "--journal", str(path))
+        assert (ended.code, ended.out) == (2, "")
+        assert "has something else in line 1" in ended.err
+        assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == (content, 0o644)
+        assert ids(sandbox) == {old.id}
+
+    @pytest.mark.parametrize("words", [[], ["--dry-run"]])
+    def test_a_token_whose_sessions_are_dead_at_birth_gets_no_successor(
+        self, shell: Shell, sandbox: Sandbox, words: list[str]
+    ) -> None:
+        row = {"id": "0_dead0000", "token": "t", "status": 2, "sessionDuration": -5}
+        row |= {"hashType": "SHA256", "createdAt": 1700000000, "updatedAt": 1700000000}
+        control(sandbox, f"partners/{sandbox.partner_id}/tokens", [row])
+        ended = shell.new("rotate", "0_dead0000", *words)
+        assert (ended.code, ended.out) == (2, ""), ended
+        assert "dead at birth" in ended.err
+        assert ids(sandbox) == {"0_dead0000"}
 
     def test_nothing_is_created_for_a_closed_stdout(
         self, shell: Shell, sandbox: Sandbox, old: AppToken
@@ -374,7 +450,7 @@ class TestRotate:
             fcntl.flock(file, fcntl.LOCK_EX)
             ended = shell.new("rotate", old.id, "--journal", "journal")
         assert (ended.code, ended.out) == (2, "")
-        assert "is at work in another process" in ended.err
+        assert "is in use: another rotation is at work with it" in ended.err
         assert ids(sandbox) == {old.id}
 
     def test_a_terminal_shows_a_line_of_progress_and_clears_it(
@@ -434,7 +510,7 @@ class TestEnsure:
             ["--session-type", "admin"],
             ["--session-type", "unset"],
             ["--session-duration", "1h"],
-            ["--expiry", "2040-01-01T00:00:00Z"],
+            ["--expiry", "2037-01-01T00:00:00Z"],
         ],
     )
     def test_another_property_is_another_token(
@@ -463,6 +539,7 @@ class TestEnsure:
             (["--description", ""], "needs one"),
             (["--description", "x", "--expiry", "+30d"], "another one at each call"),
             (["--description", "x", "--expiry", "0"], "expiry"),
+            (["--description", "x", "--expiry", "2040-01-01T00:00:00Z"], "the last time that"),
         ],
     )
     def test_what_could_not_be_found_again_is_refused(
@@ -482,6 +559,7 @@ RULES: dict[str, dict[str, object]] = {
     "no-expiry": {"expiry": None},
     "expiry-zero": {"expiry": 0},
     "session-duration-zero": {"sessionDuration": 0},
+    "no-session-duration": {"sessionDuration": None},
     "long-sessions": {"sessionDuration": 90000},
     "all-privileges": {"sessionPrivileges": f"*,{ROLE}"},
     "wide-privileges": {"sessionPrivileges": f"edit:*,{ROLE}"},

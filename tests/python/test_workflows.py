@@ -79,12 +79,15 @@ def test_a_sink_that_fails_leaves_a_rotation_to_be_resumed_or_undone(
     journal = tmp_path / "journal"
     (failed,) = kat.rotate(client, [old.id], journal=journal, sink=Sink.command("false"))
     assert failed.error is not None
-    assert failed.state == "proved"
+    assert failed.state == "delivering"
     (resumed,) = kat.resume_rotations(client, journal=journal, sink=Sink.file(tmp_path / "t.json"))
     assert (resumed.error, resumed.new_id) == (None, failed.new_id)
 
     other = client.add_token(description="b")
     (failed,) = kat.rotate(client, [other.id], journal=journal, sink=Sink.command("false"))
+    (undone,) = kat.resume_rotations(client, journal=journal, sink=Sink.stdout(), undo=True)
+    assert "may be in use" in str(undone.error)
+    client.delete_token(str(failed.new_id))
     (undone,) = kat.resume_rotations(client, journal=journal, sink=Sink.stdout(), undo=True)
     assert undone.state == "undone"
     with pytest.raises(kat.TokenNotFound):

@@ -5,6 +5,12 @@ use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::model::{AppToken, HashType, NewToken, TokenFilter, TokenStatus};
 
+/// What the server stores: it cuts off longer texts and lowers later times without a word, and the token
+/// would then not be found again.
+const LAST_EXPIRY: i64 = i32::MAX as i64;
+const MAX_USER_ID_CHARACTERS: usize = 100;
+const MAX_PRIVILEGES_BYTES: usize = 65_535;
+
 /// What [`ensure`] found or made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -29,56 +35,98 @@ pub struct Ensured {
 /// the duplicates.
 ///
 /// # Errors
-/// `Config` without a description, by which the token is found; otherwise those of
-/// [`Client::list_tokens`] and [`Client::add_token`].
+/// `Config` without a description, by which the token is found, and for what the server would not store
+/// as it is; otherwise those of [`Client::list_tokens`] and [`Client::add_token`].
 pub async fn ensure(client: &Client, wanted: &NewToken) -> Result<Ensured> {
     if wanted.description.as_deref().is_none_or(str::is_empty) {
         return Err(Error::config(
             "description: a token that is to be found again needs one",
         ));
     }
+    check_limits(wanted)?;
     // Refuses input that the server would misread, also when a token is found.
     client.preview_add(wanted)?;
-    if let Some(found) = look(client, wanted, None).await? {
+    if let Some(found) = settle(look(client, wanted).await?, None) {
         return Ok(found);
     }
     let created = client.add_token(wanted).await?;
-    let seen = look(client, wanted, Some(&created)).await?;
-    Ok(seen.unwrap_or(Ensured {
+    // It is there and must be named, whatever becomes of this second look.
+    let id = &created.id;
+    let mut alike = look(client, wanted).await.unwrap_or_else(|error| {
+        log::warn!("token {id} is created; whether others are just like it is unknown: {error}");
+        vec![created.clone()]
+    });
+    if let Some(listed) = alike.iter_mut().find(|token| token.id == *id) {
+        listed.token.clone_from(&created.token);
+    } else {
+        log::warn!("the server stored token {id} otherwise than asked: it is not found again");
+        alike.push(created.clone());
+    }
+    let settled = settle(alike, Some(id));
+    Ok(settled.unwrap_or(Ensured {
         token: created,
         created: true,
         duplicates: Vec::new(),
     }))
 }
 
-async fn look(
-    client: &Client,
-    wanted: &NewToken,
-    created: Option<&AppToken>,
-) -> Result<Option<Ensured>> {
+fn check_limits(wanted: &NewToken) -> Result<()> {
+    let refuse = |what: String| Err(Error::config(format!("{what} that the server stores")));
+    if let Some(expiry) = wanted.expiry
+        && expiry > LAST_EXPIRY
+    {
+        return refuse(format!(
+            "expiry: {expiry} is later than {LAST_EXPIRY}, the last time"
+        ));
+    }
+    let characters = wanted
+        .session_user_id
+        .as_deref()
+        .unwrap_or_default()
+        .chars()
+        .count();
+    if characters > MAX_USER_ID_CHARACTERS {
+        return refuse(format!(
+            "sessionUserId: {characters} characters are more than the {MAX_USER_ID_CHARACTERS} characters"
+        ));
+    }
+    let bytes = wanted
+        .session_privileges
+        .as_deref()
+        .unwrap_or_default()
+        .len();
+    if bytes > MAX_PRIVILEGES_BYTES {
+        return refuse(format!(
+            "sessionPrivileges: {bytes} bytes are more than the {MAX_PRIVILEGES_BYTES} bytes"
+        ));
+    }
+    Ok(())
+}
+
+/// The tokens that work and are what is wanted.
+async fn look(client: &Client, wanted: &NewToken) -> Result<Vec<AppToken>> {
+    // The server ignores an empty one, and finds nobody by 0, which is nothing to it.
     let user_id = wanted.session_user_id.clone();
     let filter = TokenFilter {
-        // The server ignores an empty one.
-        session_user_id_equal: user_id.filter(|user_id| !user_id.is_empty()),
+        session_user_id_equal: user_id.filter(|user_id| !matches!(user_id.as_str(), "" | "0")),
         ..TokenFilter::default()
     };
     let now = client.server_now();
-    let mut alike: Vec<AppToken> = all_tokens(client, filter)
-        .await?
-        .into_iter()
-        .filter(|token| is_what_is_wanted(token, wanted, now))
-        .collect();
+    let mut tokens = all_tokens(client, filter).await?;
+    tokens.retain(|token| is_what_is_wanted(token, wanted, now));
+    Ok(tokens)
+}
+
+/// The oldest of these, and the others as its duplicates.
+fn settle(mut alike: Vec<AppToken>, created: Option<&str>) -> Option<Ensured> {
     alike.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
-    let duplicates = alike.iter().skip(1).map(|token| token.id.clone()).collect();
-    let Some(first) = alike.into_iter().next() else {
-        return Ok(None);
-    };
-    let created = created.filter(|created| created.id == first.id);
-    Ok(Some(Ensured {
-        created: created.is_some(),
-        token: created.cloned().unwrap_or(first),
-        duplicates,
-    }))
+    let mut alike = alike.into_iter();
+    let token = alike.next()?;
+    Some(Ensured {
+        created: created == Some(token.id.as_str()),
+        token,
+        duplicates: alike.map(|token| token.id).collect(),
+    })
 }
 
 fn is_what_is_wanted(token: &AppToken, wanted: &NewToken, now: i64) -> bool {
@@ -90,6 +138,8 @@ fn is_what_is_wanted(token: &AppToken, wanted: &NewToken, now: i64) -> bool {
     token
         .status
         .is_none_or(|status| status == TokenStatus::Active)
+        // Its sessions would be dead at birth.
+        && token.session_duration.is_none_or(|seconds| seconds > 0)
         && token.expiry == wanted.expiry
         && token.expiry.is_none_or(|expiry| expiry > now)
         && text(token.description.as_ref()) == text(wanted.description.as_ref())

@@ -1,7 +1,7 @@
 //! The journal of rotations: ids and intent, never a secret, on disk before the server is asked.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,6 +22,8 @@ pub enum RotationState {
     Created,
     /// The new token gives what the old one gives.
     Proved,
+    /// The new token is about to be handed over, or was: from here on somebody may have it.
+    Delivering,
     /// Somebody has the new token.
     HandedOver,
     /// Nothing is left to be done.
@@ -38,6 +40,7 @@ impl RotationState {
             Self::Intended => "intended",
             Self::Created => "created",
             Self::Proved => "proved",
+            Self::Delivering => "delivering",
             Self::HandedOver => "handed over",
             Self::Done => "done",
             Self::Undone => "undone",
@@ -134,11 +137,50 @@ mod old_token {
     }
 }
 
+/// What a line of the journal holds.
+#[derive(Serialize, Deserialize)]
+struct Line<E> {
+    #[serde(flatten)]
+    entry: E,
+    /// Absent in the first version, which wrote nothing between `proved` and `handed_over`.
+    #[serde(default)]
+    version: u32,
+}
+
+const VERSION: u32 = 2;
+/// How every line begins; `0` stands for any hexadecimal digit.
+const BEGINNING: &[u8] = br#"{"rotation":"0000000000000000","state":""#;
+/// Ours have a few hundred bytes.
+const MAX_LINE_BYTES: u64 = 64 << 10;
+
+/// Whether this is the beginning of a line of ours, as far as it goes.
+fn begins_a_line(text: &[u8]) -> bool {
+    let fits = |(byte, expected): (&u8, &u8)| match expected {
+        b'0' => byte.is_ascii_hexdigit(),
+        expected => byte == expected,
+    };
+    text.iter().zip(BEGINNING).all(fits)
+}
+
+fn read_line(line: &[u8]) -> Option<JournalEntry> {
+    // The first version went on after a write that had failed half-way: behind that half stands a whole.
+    let begin = memchr::memmem::rfind(line, br#"{"rotation":""#)?;
+    let (half, whole) = line.split_at(begin);
+    if !begins_a_line(half) {
+        return None;
+    }
+    let Line { mut entry, version } = serde_json::from_slice::<Line<JournalEntry>>(whole).ok()?;
+    if version < VERSION && entry.state == RotationState::Proved {
+        entry.state = RotationState::Delivering;
+    }
+    Some(entry)
+}
+
 /// The journal of rotations: a file with mode 0600, one JSON object per line and step, the last of a
 /// rotation being the one that counts. It holds ids and intent, no token values.
 ///
 /// Every line is on disk before the step that it announces. A last line that was torn by a crash is
-/// dropped.
+/// dropped. While it is open, nobody else can open it, in this process or another.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
@@ -148,56 +190,63 @@ pub struct Journal {
 #[derive(Debug)]
 struct Content {
     file: File,
+    /// How much of the file is whole lines.
+    length: u64,
     entries: Vec<JournalEntry>,
 }
 
 impl Journal {
-    /// Opens a journal, or begins one.
+    /// Opens a journal, or begins one. A file that is not a journal stays as it is.
     ///
     /// # Errors
-    /// `Config` when the file cannot be read and written, or is not a journal.
+    /// `Config` when the file cannot be read and written, is not a journal, or is in use.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         let problem =
-            |what: &str| Error::config(format!("the journal '{}' {what}", path.display()));
-        let cannot = |error: io::Error| problem(&format!("cannot be used: {error}"));
+            |what: String| Error::config(format!("the journal '{}' {what}", path.display()));
+        let cannot = |error: io::Error| problem(format!("cannot be used: {error}"));
+        let check = |metadata: &Metadata| {
+            let is_file = metadata.is_file().then_some(());
+            is_file.ok_or_else(|| problem("cannot be used: it is not a regular file".into()))
+        };
 
+        // Before it is opened, too, because opening alone does something to some devices.
+        match std::fs::metadata(&path) {
+            Ok(metadata) => check(&metadata)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(cannot(error)),
+        }
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true);
         only_for_its_owner(&mut options);
-        let mut file = options.open(&path).map_err(cannot)?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            file.set_permissions(std::fs::Permissions::from_mode(0o600))
-                .map_err(cannot)?;
+        let file = options.open(&path).map_err(cannot)?;
+        check(&file.metadata().map_err(cannot)?)?;
+        if !try_lock(&file).map_err(cannot)? {
+            return Err(
+                problem("is in use: another rotation is at work with it".into())
+                    .with_hint("wait until that one has ended, or give another journal"),
+            );
         }
         sync_directory_of(&path).map_err(cannot)?;
 
-        let mut text = String::new();
-        file.seek(SeekFrom::Start(0)).map_err(cannot)?;
-        file.read_to_string(&mut text).map_err(cannot)?;
-        let whole = text.rfind('\n').map_or(0, |at| at + 1);
-        if whole < text.len() {
-            file.set_len(whole as u64).map_err(cannot)?;
-        }
         let mut content = Content {
             file,
+            length: 0,
             entries: Vec::new(),
         };
-        for (at, line) in text[..whole].lines().enumerate() {
-            let entry = serde_json::from_str(line).map_err(|_| {
-                problem(&format!(
-                    "has something else in line {}: give another file",
-                    at + 1
-                ))
-            })?;
-            content.keep(entry);
+        match content.read().map_err(cannot)? {
+            Some(line) => Err(problem(format!(
+                "has something else in line {line}: give another file"
+            ))
+            .with_hint(
+                "nothing in the file was changed; in a journal that was damaged, the line can be \
+                 taken out, and its rotation goes on from the line before",
+            )),
+            None => Ok(Self {
+                path,
+                content: Mutex::new(content),
+            }),
         }
-        Ok(Self {
-            path,
-            content: Mutex::new(content),
-        })
     }
 
     /// Where it is.
@@ -229,11 +278,19 @@ impl Journal {
                 self.path.display()
             ))
         };
-        let mut line = serde_json::to_string(entry).map_err(|error| cannot(error.into()))?;
+        let version = VERSION;
+        let mut line = serde_json::to_string(&Line { entry, version })
+            .map_err(|error| cannot(error.into()))?;
         line.push('\n');
         let mut content = self.lock();
-        content.file.write_all(line.as_bytes()).map_err(cannot)?;
-        content.file.sync_data().map_err(cannot)?;
+        let written = content.file.write_all(line.as_bytes());
+        if let Err(error) = written.and_then(|()| content.file.sync_data()) {
+            // Half a line in front of the next would spoil that one. Where even this fails, reading
+            // passes over it.
+            let _ = content.file.set_len(content.length);
+            return Err(cannot(error));
+        }
+        content.length += line.len() as u64;
         content.keep(entry.clone());
         Ok(())
     }
@@ -244,6 +301,38 @@ impl Journal {
 }
 
 impl Content {
+    /// Reads what is there, and cuts off a last line that was torn by a crash. Answers the number of
+    /// the first line that is not a journal's; the file is then as it was.
+    fn read(&mut self) -> io::Result<Option<u64>> {
+        let mut reader = BufReader::new(self.file.try_clone()?);
+        let mut line = Vec::new();
+        for number in 1.. {
+            line.clear();
+            let mut limited = (&mut reader).take(MAX_LINE_BYTES);
+            if limited.read_until(b'\n', &mut line)? == 0 {
+                break;
+            }
+            if line.ends_with(b"\n") {
+                let Some(entry) = read_line(&line) else {
+                    return Ok(Some(number));
+                };
+                self.length += line.len() as u64;
+                self.keep(entry);
+                continue;
+            }
+            // On its own it must be plain that it is ours.
+            let is_torn = begins_a_line(&line)
+                && (number > 1 || line.len() >= BEGINNING.len())
+                && (line.len() as u64) < MAX_LINE_BYTES;
+            if !is_torn {
+                return Ok(Some(number));
+            }
+            self.file.set_len(self.length)?;
+            break;
+        }
+        Ok(None)
+    }
+
     fn keep(&mut self, entry: JournalEntry) {
         match self
             .entries
@@ -253,6 +342,31 @@ impl Content {
             Some(known) => *known = entry,
             None => self.entries.push(entry),
         }
+    }
+}
+
+/// A program that was just being started has a copy of the file for a moment, and would keep the lock.
+impl Drop for Content {
+    fn drop(&mut self) {
+        #[cfg(unix)]
+        let _ = rustix::fs::flock(&self.file, rustix::fs::FlockOperation::Unlock);
+    }
+}
+
+/// Keeps everybody else off the file until it is closed; `false`: somebody else does.
+fn try_lock(file: &File) -> io::Result<bool> {
+    #[cfg(unix)]
+    {
+        use rustix::fs::{FlockOperation, flock};
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(error) if error == rustix::io::Errno::WOULDBLOCK => Ok(false),
+            locked => Ok(locked.map(|()| true)?),
+        }
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        Ok(true)
     }
 }
 

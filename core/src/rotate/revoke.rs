@@ -7,9 +7,6 @@ use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::model::{AppToken, TokenFilter};
 
-/// The most ids that are asked for in one list.
-const IDS_PER_LIST: usize = 100;
-
 /// Which tokens are to go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RevocationTarget {
@@ -81,23 +78,20 @@ async fn by_ids(client: &Client, ids: &[String]) -> Result<RevocationPlan> {
     if wanted.is_empty() {
         return Err(Error::config("no id is given"));
     }
-    let mut plan = RevocationPlan::default();
-    for some in wanted.chunks(IDS_PER_LIST) {
-        let filter = TokenFilter {
-            id_in: Some(some.iter().map(|id| (*id).to_owned()).collect()),
-            ..TokenFilter::default()
-        };
-        plan.tokens.extend(all_tokens(client, filter).await?);
-    }
-    plan.missing = wanted
+    let filter = TokenFilter {
+        id_in: Some(wanted.iter().map(|id| (*id).to_owned()).collect()),
+        ..TokenFilter::default()
+    };
+    let tokens = all_tokens(client, filter).await?;
+    let missing = wanted
         .into_iter()
         .filter(|id| {
             let is_it = |token: &AppToken| token.id.eq_ignore_ascii_case(id);
-            !plan.tokens.iter().any(is_it)
+            !tokens.iter().any(is_it)
         })
         .map(str::to_owned)
         .collect();
-    Ok(plan)
+    Ok(RevocationPlan { tokens, missing })
 }
 
 async fn by_filter(client: &Client, wanted: &RevocationFilter) -> Result<Vec<AppToken>> {

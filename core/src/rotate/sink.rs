@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
 use zeroize::Zeroizing;
@@ -173,6 +173,9 @@ fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
     written
 }
 
+/// The smallest pipe that a system gives has room for this much.
+const PIPE_HOLDS_BYTES: usize = 4096;
+
 /// Starts a command for each token and writes it to the command's stdin, as a line of JSON
 /// ([`HandOver::to_json`]). The hand-over succeeds when the command does. Nothing secret is in its
 /// arguments or its environment.
@@ -197,28 +200,35 @@ impl CommandSink {
 
 impl Sink for CommandSink {
     fn deliver(&self, handover: &HandOver) -> io::Result<()> {
-        let mut child = Command::new(&self.program)
+        let mut line = Zeroizing::new(handover.to_json().reveal().to_owned());
+        line.push('\n');
+        if line.len() > PIPE_HOLDS_BYTES {
+            return Err(io::Error::other(format!(
+                "it has {} bytes, and a pipe surely holds {PIPE_HOLDS_BYTES}; write it to a file",
+                line.len()
+            )));
+        }
+        // Filled and closed before the program starts: whatever happens to us, it gets all or is not there.
+        let (stdin, mut pipe) = io::pipe()?;
+        pipe.write_all(line.as_bytes())?;
+        drop(pipe);
+        let status = Command::new(&self.program)
             .args(&self.arguments)
-            .stdin(Stdio::piped())
-            .spawn()
+            .stdin(stdin)
+            .status()
             .map_err(|error| {
                 io::Error::new(
                     error.kind(),
                     format!("{} cannot be started: {error}", self.program.display()),
                 )
             })?;
-        let written = match child.stdin.take() {
-            Some(mut stdin) => writeln!(stdin, "{}", handover.to_json().reveal()),
-            None => Ok(()),
-        };
-        let status = child.wait()?;
         if !status.success() {
             return Err(io::Error::other(format!(
                 "{} ended with {status}",
                 self.program.display()
             )));
         }
-        written
+        Ok(())
     }
 }
 
@@ -227,14 +237,35 @@ impl Sink for CommandSink {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_is_handed_over_is_json_whatever_is_in_it() {
-        let handover = HandOver {
+    fn handover(value: &str) -> HandOver {
+        HandOver {
             old_id: "1_\"old".into(),
             id: "1_new".into(),
-            token: Secret::new("va\\lue"),
+            token: Secret::new(value),
             hash_type: Some(HashType::Sha256),
-        };
+        }
+    }
+
+    #[test]
+    fn a_program_decides_whether_it_has_taken_a_token_even_without_reading_it() {
+        let longest = handover(&"x".repeat(PIPE_HOLDS_BYTES - 100));
+        CommandSink::new("true", [""; 0]).deliver(&longest).unwrap();
+        let error = CommandSink::new("false", [""; 0]).deliver(&longest);
+        assert!(error.unwrap_err().to_string().contains("exit status: 1"));
+
+        let too_long = handover(&"x".repeat(PIPE_HOLDS_BYTES));
+        let error = CommandSink::new("true", [""; 0]).deliver(&too_long);
+        assert!(
+            error
+                .unwrap_err()
+                .to_string()
+                .contains("write it to a file")
+        );
+    }
+
+    #[test]
+    fn what_is_handed_over_is_json_whatever_is_in_it() {
+        let handover = handover("va\\lue");
         let read: serde_json::Value = serde_json::from_str(handover.to_json().reveal()).unwrap();
         assert_eq!(
             read,

@@ -5,7 +5,6 @@ a program. Their values stay in the native half on that way: what is said here k
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import shlex
 import sys
@@ -23,7 +22,7 @@ from kaltura_app_token.errors import ApiError, ConfigError, exit_code
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
 _ACTIVE = 2
@@ -89,7 +88,7 @@ def _add(parser: Parser) -> None:
     either = group.add_mutually_exclusive_group()
     either.add_argument("--resume", action="store_true", help="go on with those in the journal")
     either.add_argument(
-        "--undo", action="store_true", help="delete those new tokens that nobody has got yet"
+        "--undo", action="store_true", help="delete those new tokens that nobody can have got yet"
     )
     parser.add_argument(
         "--concurrency",
@@ -131,18 +130,26 @@ def _rotate(args: argparse.Namespace) -> int:
     if target.program:
         _forget_secrets()
     journal = _journal(args, client)
+    if not ids and not os.path.exists(journal):
+        raise ConfigError(
+            f"there is no journal {journal}", hint="name the one that is meant with --journal"
+        )
+    if target.options and os.path.realpath(journal) in map(os.path.realpath, _outputs(args, ids)):
+        raise ConfigError(
+            f"--output and the journal are the same file, {journal}",
+            hint="the journal is needed when the token is there: give each a file of its own",
+        )
     resume = [PROGRAM, "rotate", "--resume", "--journal", journal]
-    with _locked(journal, new=bool(ids)):
-        note(f"{PROGRAM}: the journal is {journal}")
-        try:
-            with _Progress(len(ids), target) as progress:
-                outcomes = _run(args, ids, client, journal, target, progress)
-        except KeyboardInterrupt:
-            fail(
-                f"{PROGRAM}: interrupted: what was begun is in the journal",
-                f"go on with: {shlex.join(_same(resume, args, target))}",
-            )
-            raise
+    note(f"{PROGRAM}: the journal is {journal}")
+    try:
+        with _Progress(len(ids), target) as progress:
+            outcomes = _run(args, ids, client, journal, target, progress)
+    except KeyboardInterrupt:
+        fail(
+            f"{PROGRAM}: interrupted: what was begun is in the journal",
+            f"go on with: {shlex.join(_same(resume, args, target))}",
+        )
+        raise
     if not outcomes:
         note(f"{PROGRAM}: nothing in the journal is unfinished")
     return _report(args, outcomes, target)
@@ -193,7 +200,7 @@ def _target(args: argparse.Namespace, ids: list[str]) -> _Target:
     if args.output in (None, "-"):
         return _Target(_native.Sink.stdout(), [], [], True)
     output = os.path.abspath(args.output)
-    for path in [output.replace("{id}", token_id) for token_id in ids]:
+    for path in _outputs(args, ids) if ids else ():
         directory = os.path.dirname(path)
         if not os.access(directory, os.W_OK | os.X_OK) or os.path.isdir(path):
             raise ConfigError(
@@ -201,6 +208,12 @@ def _target(args: argparse.Namespace, ids: list[str]) -> _Target:
                 hint="name a file in a directory that is there",
             )
     return _Target(_native.Sink.file(output), [f"--output={output}"], [], False)
+
+
+def _outputs(args: argparse.Namespace, ids: list[str]) -> list[str]:
+    """The files that --output names."""
+    output = os.path.abspath(args.output)
+    return [output.replace("{id}", token_id) for token_id in ids] or [output]
 
 
 def _forget_secrets() -> None:
@@ -227,36 +240,6 @@ def _journal(args: argparse.Namespace, client: _native.Client) -> str:
             hint="name another place with --journal",
         ) from None
     return os.path.join(directory, f"rotation-{client.partner_id}.journal")
-
-
-@contextlib.contextmanager
-def _locked(journal: str, *, new: bool) -> Iterator[None]:
-    """Keeps other processes of this command off the journal.
-
-    Raises:
-        ConfigError: One is at work on it, or it cannot be opened.
-    """
-    import fcntl
-
-    if not new and not os.path.exists(journal):
-        raise ConfigError(
-            f"there is no journal {journal}", hint="name the one that is meant with --journal"
-        )
-    try:
-        file = os.open(journal, os.O_RDWR | (os.O_CREAT if new else 0), 0o600)
-    except OSError as error:
-        raise ConfigError(f"the journal {journal} cannot be used: {error.strerror}") from None
-    try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ConfigError(
-                f"the journal {journal} is at work in another process ({error.strerror})",
-                hint="wait for that one, or name another journal with --journal",
-            ) from None
-        yield
-    finally:
-        os.close(file)
 
 
 def _run(
@@ -431,6 +414,11 @@ def _successor(args: argparse.Namespace, client: _native.Client, token_id: str) 
     old = client.get_token(token_id, response_profile=_native.ResponseProfile.exclude("token"))
     if old.status not in (None, _ACTIVE):
         raise ConfigError("it is disabled, and its successor would not be")
+    if old.session_duration is not None and old.session_duration <= 0:
+        raise ConfigError(
+            f"its session duration is {old.session_duration}: its successor's sessions would be "
+            "dead at birth, too"
+        )
     return {
         "description": old.description,
         "hash_type": args.hash_type or old.hash_type,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import re
 import shlex
 import sys
 
@@ -42,14 +43,17 @@ _NOT_FOUND = 3
 
 
 def same_account(args: argparse.Namespace) -> list[str]:
-    """The options that bring another command to the same account: all that were given and hold no
-    secret themselves.
+    """The options that bring another command to the same account: all that were given, without what
+    is secret in them.
     """
     names = (
         *("service_url", "partner_id", "admin_secret_file", "ks_file", "user_id", "profile"),
         *("config", "user_agent", "timeout", "max_retries", "proxy", "ca_file"),
     )
     given = {name: getattr(args, name) for name in names}
+    if args.proxy is not None:
+        # A name and a password in front of the host are left out.
+        given["proxy"] = re.sub(r"^([\w+.-]+://)?.*@", r"\1", args.proxy, flags=re.DOTALL)
     if args.admin_session != "signed":
         given["admin_session"] = args.admin_session
     words = [

@@ -2,12 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod forward;
+
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use forward::Forward;
 use kaltura_app_token::{
-    AppToken, Client, ErrorKind, Finding, HashType, ListOptions, NewToken, RevocationFilter,
+    AppToken, Client, ErrorKind, Finding, HashType, ListOptions, NewToken, Pager, RevocationFilter,
     RevocationTarget, SessionType, Severity, TokenFilter, TokenStatus, audit, audit_tokens, ensure,
     plan_revocation, revoke,
 };
@@ -46,7 +49,7 @@ type Spoil = fn(&mut AppToken);
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn every_weakness_has_its_rule_its_severity_and_its_remedy() {
-    let cases: [(Spoil, &str, Severity, &str); 22] = [
+    let cases: [(Spoil, &str, Severity, &str); 24] = [
         (
             |t| t.session_type = Some(SessionType::Admin),
             "admin-type",
@@ -104,6 +107,18 @@ fn every_weakness_has_its_rule_its_severity_and_its_remedy() {
         (
             |t| t.session_duration = Some(0),
             "session-duration-zero",
+            Severity::High,
+            "update ID --session-duration 1h",
+        ),
+        (
+            |t| t.session_duration = Some(-3600),
+            "session-duration-zero",
+            Severity::High,
+            "update ID --session-duration 1h",
+        ),
+        (
+            |t| t.session_duration = None,
+            "no-session-duration",
             Severity::High,
             "update ID --session-duration 1h",
         ),
@@ -276,6 +291,55 @@ async fn an_audit_looks_at_every_token_and_fetches_no_value() {
     assert_eq!((audited.tokens, audited.worst()), (1, None));
 }
 
+/// The server takes the first 500 ids of a filter and drops the others without a word.
+#[tokio::test]
+async fn more_ids_than_the_server_takes_are_all_asked_for() {
+    let sandbox = sandbox();
+    let first_500 = |text: &str| text.split(',').take(500).collect::<Vec<_>>().join(",");
+    let client = Forward::to(&sandbox)
+        .request(move |_, field, value| match field {
+            "filter[idIn]" => first_500(&value),
+            _ => value,
+        })
+        .admin(&sandbox);
+    let row = |number: i64| {
+        json!({"id": format!("0_{number:08}"), "token": "t", "status": 2, "hashType": "SHA256",
+        "createdAt": 1_700_000_000 - number / 3, "updatedAt": 1_700_000_000})
+    };
+    let rows: Vec<_> = (0..1300).map(row).collect();
+    sandbox
+        .add_tokens(sandbox.partner_id(), &json!(rows))
+        .unwrap();
+    let ids: Vec<String> = (0..1203).map(|number| format!("0_{number:08}")).collect();
+    let mut filter = TokenFilter::default();
+    // Named again, in the spelling of somebody who types it.
+    filter.id_in = Some([ids.as_slice(), &[" 0_00000000 ".into()]].concat());
+
+    let audited = audit(&client, filter.clone()).await.unwrap();
+    assert_eq!(audited.tokens, 1203);
+    let plan = plan_revocation(&client, &RevocationTarget::Ids(ids.clone()))
+        .await
+        .unwrap();
+    assert_eq!((plan.tokens.len(), plan.missing.len()), (1203, 0));
+
+    let mut options = ListOptions::default();
+    options.filter = filter;
+    let mut walk = client.tokens(options.clone());
+    let mut found = Vec::new();
+    while let Some(token) = walk.next().await {
+        found.push(token.unwrap().id);
+    }
+    found.sort();
+    assert_eq!(found, ids);
+
+    let error = client
+        .list_tokens(&options, Pager::default())
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.message().contains("500"), "{error}");
+}
+
 async fn all(client: &Client) -> BTreeSet<String> {
     let mut walk = client.tokens(ListOptions::default());
     let mut found = BTreeSet::new();
@@ -327,6 +391,110 @@ async fn a_token_that_is_wanted_is_created_once_and_then_found() {
     assert_eq!(nameless.kind(), ErrorKind::Config);
 }
 
+/// What the server stores of what it is sent: times in 32 bits, and users and privileges up to a length.
+fn storing_less(sandbox: &Sandbox) -> Client {
+    let cut = |text: String, length| text.chars().take(length).collect();
+    Forward::to(sandbox)
+        .request(move |_, field, value| match field {
+            "appToken[expiry]" => value.parse::<i64>().unwrap().min(2_147_483_647).to_string(),
+            "appToken[sessionUserId]" | "filter[sessionUserIdEqual]" => cut(value, 100),
+            "appToken[sessionPrivileges]" => cut(value, 65_535),
+            _ => value,
+        })
+        .admin(sandbox)
+}
+
+#[tokio::test]
+async fn what_the_server_would_not_store_as_it_is_asked_for_is_refused_with_the_limit() {
+    let sandbox = sandbox();
+    let client = storing_less(&sandbox);
+    let wanted = || NewToken::new().description("a");
+    for (wanted, limit) in [
+        (wanted().expiry(2_147_483_648), "2147483647"),
+        (wanted().session_user_id("ü".repeat(101)), "100 characters"),
+        (
+            wanted().session_privileges(format!("sview:{}", "é".repeat(32_765))),
+            "65535 bytes",
+        ),
+    ] {
+        let error = ensure(&client, &wanted).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.message().contains(limit), "{error}");
+    }
+    assert_eq!(arrived(&sandbox, "appToken.add"), 0);
+
+    for wanted in [
+        wanted().expiry(2_147_483_647),
+        wanted().session_user_id("u".repeat(100)),
+        wanted().session_privileges(format!("sview:{}", "x".repeat(65_529))),
+    ] {
+        assert!(ensure(&client, &wanted).await.unwrap().created);
+        assert!(!ensure(&client, &wanted).await.unwrap().created);
+    }
+}
+
+/// PHP takes `0` for nothing: a filter by it finds nobody.
+#[tokio::test]
+async fn the_token_of_the_user_0_is_found_again() {
+    let sandbox = sandbox();
+    let client = Forward::to(&sandbox)
+        .request(|_, field, value| match (field, value.as_str()) {
+            ("filter[sessionUserIdEqual]", "0") => "nobody".to_owned(),
+            _ => value,
+        })
+        .admin(&sandbox);
+    let wanted = NewToken::new().description("a").session_user_id("0");
+    let made = ensure(&client, &wanted).await.unwrap();
+    let found = ensure(&client, &wanted).await.unwrap();
+    assert!(made.created && !found.created);
+    assert_eq!(made.token.id, found.token.id);
+}
+
+#[tokio::test]
+async fn what_was_created_is_named_even_when_the_look_at_the_others_fails() {
+    let sandbox = sandbox();
+    let client = admin(&sandbox);
+    let denied = FaultKind::Exception {
+        code: "SERVICE_FORBIDDEN".into(),
+        message: String::new(),
+    };
+    sandbox.add_fault(Fault::new("appToken.list", denied).skip(1));
+    let wanted = NewToken::new().description("a");
+    let made = ensure(&client, &wanted).await.unwrap();
+    assert!(made.created && made.token.token.is_some());
+    assert_eq!(all(&client).await, BTreeSet::from([made.token.id]));
+}
+
+/// A server that changes what it stores.
+#[tokio::test]
+async fn what_was_created_is_named_even_when_it_is_not_what_was_asked_for() {
+    let sandbox = sandbox();
+    let elsewhere = json!([{"id": "0_00000000", "token": "t", "status": 2, "sessionType": 0, "hashType": "SHA256",
+        "description": "a", "sessionDuration": 60, "createdAt": now(&sandbox) - 1, "updatedAt": now(&sandbox)}]);
+    let others = sandbox.partner_id();
+    let server = Forward::to(&sandbox).request(|action, field, value| match (action, field) {
+        ("apptoken.add", "appToken[description]") => value.to_uppercase(),
+        _ => value,
+    });
+    let client = server.admin(&sandbox);
+    let wanted = NewToken::new().description("a");
+    let made = ensure(&client, &wanted).await.unwrap();
+    assert!(made.created && made.token.token.is_some());
+
+    // Another process creates the one that is wanted, while ours is on its way.
+    sandbox.add_fault(Fault::new("appToken.add", FaultKind::Latency { ms: 200 }));
+    let added = arrived(&sandbox, "appToken.add");
+    let (made, ()) = tokio::join!(ensure(&client, &wanted), async {
+        while arrived(&sandbox, "appToken.add") == added {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        sandbox.add_tokens(others, &elsewhere).unwrap();
+    });
+    let made = made.unwrap();
+    assert_eq!(made.token.id, "0_00000000");
+    assert_eq!(made.duplicates.len(), 1, "ours is among them");
+}
+
 #[tokio::test]
 async fn a_token_that_does_not_work_is_not_found() {
     let sandbox = sandbox();
@@ -338,6 +506,16 @@ async fn a_token_that_does_not_work_is_not_found() {
         .unwrap();
     let second = ensure(&client, &wanted).await.unwrap();
     assert!(second.created && second.token.id != first.id);
+    // Its sessions are dead at birth.
+    let mut last = second.token.id;
+    for seconds in [0, -1] {
+        sandbox
+            .patch_token(&last, &json!({"sessionDuration": seconds}))
+            .unwrap();
+        let next = ensure(&client, &wanted).await.unwrap();
+        assert!(next.created && next.token.id != last, "{seconds}");
+        last = next.token.id;
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod forward;
+
 use std::collections::{BTreeSet, HashMap};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -9,6 +11,7 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use forward::Forward;
 use kaltura_app_token::{
     AppToken, Client, CommandSink, ErrorKind, FileSink, HandOver, HashType, Journal, ListOptions,
     NewToken, OldToken, Resume, RevocationTarget, RotateOptions, Rotated, RotationState,
@@ -230,7 +233,7 @@ async fn the_old_token_goes_last_after_the_hand_over_and_another_exchange() {
     let steps: Vec<_> = events.iter().map(|(step, _)| *step).collect();
     assert_eq!(
         steps,
-        RotationStep::ALL[..11],
+        RotationStep::ALL[..12],
         "every step once, in its order"
     );
     let so_far: HashMap<_, _> = events.into_iter().collect();
@@ -287,6 +290,7 @@ async fn what_cannot_be_replaced_is_refused_before_anything_is_begun() {
     let rows = json!([
         {"id": "0_disabled", "token": "t", "status": 1, "hashType": "SHA256", "createdAt": 1, "updatedAt": 1},
         {"id": "0_zerolife", "token": "t", "status": 2, "hashType": "SHA256", "sessionDuration": 0, "createdAt": 1, "updatedAt": 1},
+        {"id": "0_negative", "token": "t", "status": 2, "hashType": "SHA256", "sessionDuration": -5, "createdAt": 1, "updatedAt": 1},
         {"id": "0_zerotime", "token": "t", "status": 2, "hashType": "SHA256", "expiry": 0, "createdAt": 1, "updatedAt": 1},
         {"id": "0_oldexpir", "token": "t", "status": 2, "hashType": "SHA256", "expiry": 1_600_000_000, "createdAt": 1, "updatedAt": 1},
     ]);
@@ -297,6 +301,7 @@ async fn what_cannot_be_replaced_is_refused_before_anything_is_begun() {
     let ids = [
         "0_disabled",
         "0_zerolife",
+        "0_negative",
         "0_zerotime",
         "0_oldexpir",
         "0_nosuchid",
@@ -315,6 +320,11 @@ async fn what_cannot_be_replaced_is_refused_before_anything_is_begun() {
             ErrorKind::Config
         };
         assert_eq!(error.kind(), expected, "{id}: {error}");
+        if matches!(id, "0_zerolife" | "0_negative") {
+            assert!(error.message().contains(id), "{error}");
+            assert!(error.message().contains("dead at birth"), "{error}");
+            assert!(error.hint().is_some());
+        }
     }
 
     let nobody: [&str; 0] = [];
@@ -324,12 +334,11 @@ async fn what_cannot_be_replaced_is_refused_before_anything_is_begun() {
             .await
             .is_err()
     );
-    assert!(
-        rotator
-            .rotate(&["1_a", "1_a"], &RotateOptions::default())
-            .await
-            .is_err()
-    );
+    // The server does not tell small letters from capitals.
+    for twice in [["1_a", "1_a"], ["1_a", " 1_A"]] {
+        let refused = rotator.rotate(&twice, &RotateOptions::default()).await;
+        assert!(refused.unwrap_err().message().contains("twice"));
+    }
     let file = FileSink::new(scratch("one-file").join("token.json"));
     let two = Rotator::new(&client, &journal, &file)
         .rotate(&["1_a", "1_b"], &RotateOptions::default())
@@ -399,7 +408,7 @@ async fn tokens_are_handed_over_to_a_writer_a_file_or_a_command() {
                 .message()
                 .contains("could not be handed over")
         );
-        assert_eq!(rotated.state, Some(RotationState::Proved));
+        assert_eq!(rotated.state, Some(RotationState::Delivering));
         assert!(rotated.finish.contains(&"--resume".to_owned()));
     }
 }
@@ -433,12 +442,13 @@ async fn a_hand_over_that_failed_is_made_again_by_resuming() {
 
     let hands = Hands::default();
     let begun_again = Rotator::new(&client, &journal, &hands);
-    let error = begun_again
-        .rotate(&[&old.id], &RotateOptions::default())
-        .await
-        .unwrap_err();
-    assert!(error.message().contains("not finished"), "{error}");
+    for id in [old.id.clone(), old.id.to_uppercase()] {
+        let refused = begun_again.rotate(&[id], &RotateOptions::default()).await;
+        let error = refused.unwrap_err();
+        assert!(error.message().contains("not finished"), "{error}");
+    }
 
+    drop(journal);
     let journal = Journal::open(&path).unwrap();
     let resumed = Rotator::new(&client, &journal, &hands)
         .resume(Resume::Finish)
@@ -489,13 +499,109 @@ async fn a_new_token_that_gives_something_else_is_deleted_again() {
             .await
             .unwrap();
         // The sandbox computes with the patched type, the client with the one that was answered.
-        assert!(rotated[0].error.is_some(), "{name}");
+        let error = rotated[0].error.as_ref().unwrap();
+        if name != "another hash" {
+            assert!(error.message().starts_with("not proved"), "{name}: {error}");
+        }
         assert_eq!(rotated[0].state, Some(RotationState::Undone), "{name}");
         assert!(hands.taken().is_empty());
         assert_eq!(
             ids(&all(&client).await),
             BTreeSet::from([old.id.clone()]),
             "{name}"
+        );
+        client.delete_token(&old.id).await.unwrap();
+    }
+}
+
+/// Leaves of the answers of an action only what the guide shows, which is `ks`.
+fn only_ks(answer: &mut Value) {
+    if let Some(fields) = answer.as_object_mut() {
+        fields.retain(|name, _| name == "ks");
+    }
+}
+
+#[tokio::test]
+async fn what_a_session_gives_is_asked_for_where_the_exchange_does_not_say_it() {
+    let sandbox = sandbox();
+    let server = Forward::to(&sandbox).answer(|action, answer| {
+        if action == "apptoken.startsession" {
+            only_ks(answer);
+        }
+    });
+    let client = server.admin(&sandbox);
+    let token = NewToken::new().session_privileges("sview:*");
+    let folder = scratch("only-ks");
+    for (name, wrong) in [
+        ("as the old one", None),
+        ("more", Some(json!({"sessionPrivileges": "sview:*,edit:*"}))),
+        ("another type", Some(json!({"sessionType": 2}))),
+    ] {
+        let old = client.add_token(&token).await.unwrap();
+        let journal = Journal::open(folder.join(name)).unwrap();
+        let spoil = |_: &str, step: RotationStep| {
+            if let (RotationStep::Unmarked, Some(wrong)) = (step, &wrong) {
+                let new = journal.unfinished()[0].new_id.clone().unwrap();
+                assert!(sandbox.patch_token(&new, wrong).unwrap());
+            }
+        };
+        let hands = Hands::default();
+        let rotator = Rotator::new(&client, &journal, &hands).progress(&spoil);
+        let rotated = rotator
+            .rotate(&[&old.id], &options(OldToken::DeleteNow))
+            .await
+            .unwrap();
+        match (&rotated[0].error, &wrong) {
+            (None, None) => assert_eq!(hands.taken().len(), 1),
+            (Some(error), Some(_)) => {
+                assert!(error.message().starts_with("not proved"), "{error}");
+                assert!(hands.taken().is_empty());
+                client.get_token(&old.id).await.expect("it stays");
+            }
+            _ => panic!("{name}: {rotated:?}"),
+        }
+    }
+}
+
+/// Nothing is not the same as the same.
+#[tokio::test]
+async fn without_any_word_of_what_a_session_gives_nothing_is_proved() {
+    let sandbox = sandbox();
+    for nowhere in [
+        json!({}),
+        json!({"ks": "x", "sessionType": 0, "userId": "alice"}),
+        json!({"privileges": "sview:*"}),
+    ] {
+        let server = Forward::to(&sandbox).answer({
+            let nowhere = nowhere.clone();
+            move |action, answer| match action {
+                "apptoken.startsession" => only_ks(answer),
+                "session.get" => *answer = nowhere.clone(),
+                _ => {}
+            }
+        });
+        let client = server.admin(&sandbox);
+        let token = NewToken::new().session_privileges("sview:*");
+        let old = client.add_token(&token).await.unwrap();
+        let journal = Journal::open(scratch("nothing").join("journal")).unwrap();
+        let hands = Hands::default();
+        let rotated = Rotator::new(&client, &journal, &hands)
+            .rotate(&[&old.id], &options(OldToken::DeleteNow))
+            .await
+            .unwrap();
+        let error = rotated[0]
+            .error
+            .as_ref()
+            .expect("there is nothing to go by");
+        assert!(error.message().starts_with("not proved"), "{error}");
+        assert!(error.message().contains(&old.id), "{error}");
+        assert!(error.hint().is_some());
+        assert!(hands.taken().is_empty());
+        assert_eq!(rotated[0].state, Some(RotationState::Undone));
+        assert_eq!(
+            ids(&all(&client).await),
+            BTreeSet::from([old.id.clone()]),
+            "{nowhere}"
         );
         client.delete_token(&old.id).await.unwrap();
     }
@@ -668,11 +774,12 @@ async fn the_journal_holds_no_secret_and_survives_a_torn_last_line() {
     }
     assert!(text.contains(&old.id) && text.contains(&hands.taken()[0].id));
 
+    drop(journal);
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(
         lines.len(),
-        5,
-        "intended, created, proved, handed over, done"
+        6,
+        "intended, created, proved, delivering, handed over, done"
     );
     std::fs::write(&path, format!("{}\n{}", lines[0], &lines[1][..20])).unwrap();
     let journal = Journal::open(&path).unwrap();
@@ -682,9 +789,6 @@ async fn the_journal_holds_no_secret_and_survives_a_torn_last_line() {
         format!("{}\n", lines[0])
     );
 
-    std::fs::write(&path, "a note of my own\n").unwrap();
-    let error = Journal::open(&path).unwrap_err();
-    assert!(error.message().contains("line 1"), "{error}");
     assert_eq!(
         Journal::open("/no/such/folder/journal").unwrap_err().kind(),
         ErrorKind::Config
@@ -733,7 +837,10 @@ async fn the_process_that_is_killed() {
         .build()
         .unwrap();
     let journal = Journal::open(text("journal")).unwrap();
-    let sink = FileSink::new(text("sink"));
+    let sink: Box<dyn Sink> = match orders["program"].as_str() {
+        Some(program) => Box::new(CommandSink::new("sh", ["-c", program])),
+        None => Box::new(FileSink::new(text("sink"))),
+    };
     let stop = |_: &str, step: RotationStep| {
         if step.name() == text("stop") {
             println!("\nstopped");
@@ -742,7 +849,7 @@ async fn the_process_that_is_killed() {
             }
         }
     };
-    let rotator = Rotator::new(&client, &journal, &sink).progress(&stop);
+    let rotator = Rotator::new(&client, &journal, &*sink).progress(&stop);
     let old = if orders["delete"] == true {
         OldToken::DeleteNow
     } else {
@@ -761,6 +868,8 @@ struct Scene {
     old: AppToken,
     folder: PathBuf,
     delete: bool,
+    /// What takes the token over in the process that is killed; otherwise a file does.
+    program: Option<String>,
 }
 
 impl Scene {
@@ -777,6 +886,7 @@ impl Scene {
             sandbox,
             folder: scratch(name),
             delete,
+            program: None,
         }
     }
 
@@ -796,6 +906,7 @@ impl Scene {
             "secret": self.sandbox.admin_secret(),
             "journal": self.folder.join("journal"),
             "sink": self.sink(),
+            "program": self.program,
             "id": self.old.id,
             "delete": self.delete,
             "resume": resume,
@@ -902,7 +1013,7 @@ async fn a_rotation_killed_at_any_step_is_finished_by_resuming() {
 async fn a_rotation_killed_again_and_again_while_it_is_resumed_comes_to_its_end() {
     let scene = Scene::set("kill-again", true).await;
     let mut resume = false;
-    for step in &RotationStep::ALL[1..10] {
+    for step in &RotationStep::ALL[1..11] {
         assert!(scene.kill_at(step.name(), resume), "{step:?}");
         scene.nothing_is_orphaned(step.name()).await;
         // What is in the journal is not done twice, so the next process stops at the next step.
@@ -920,12 +1031,12 @@ async fn a_rotation_killed_again_and_again_while_it_is_resumed_comes_to_its_end(
 
 #[tokio::test]
 async fn a_rotation_killed_before_its_hand_over_can_be_undone() {
-    for step in &RotationStep::ALL[1..10] {
+    for step in &RotationStep::ALL[1..11] {
         let name = step.name();
         let scene = Scene::set(&format!("undo-{}", name.replace(' ', "-")), true).await;
         assert!(scene.kill_at(name, false));
         let undone = scene.resume(Resume::Undo).await.remove(0);
-        if *step < RotationStep::HandedOver {
+        if *step < RotationStep::Delivering {
             assert_eq!(
                 undone.state,
                 Some(RotationState::Undone),
@@ -946,4 +1057,95 @@ async fn a_rotation_killed_before_its_hand_over_can_be_undone() {
             scene.is_finished(name).await;
         }
     }
+}
+
+/// Whoever took the token over works with it, whatever happened to the rotation at that moment.
+#[tokio::test]
+async fn what_a_program_took_before_the_crash_is_never_deleted() {
+    for how in [Resume::Undo, Resume::Finish] {
+        let mut scene = Scene::set(&format!("consumer-{how:?}"), false).await;
+        let taken = scene.folder.join("consumer.json");
+        scene.program = Some(format!("cat > '{}'; kill -9 $PPID", taken.display()));
+        assert!(!scene.kill_at("never", false));
+
+        let resumed = scene.resume(how).await.remove(0);
+        let provider = SessionProvider::new(integrator(&scene.sandbox), TokenSource::file(&taken));
+        provider.get(&SessionKey::new()).await.unwrap();
+        if how == Resume::Undo {
+            let error = resumed.error.unwrap();
+            assert!(error.message().contains("may be in use"), "{error}");
+            assert_eq!(resumed.state, Some(RotationState::Delivering));
+            scene.resume(Resume::Finish).await;
+        }
+        scene.is_finished("taken").await;
+        let handed: Value = serde_json::from_slice(&std::fs::read(&taken).unwrap()).unwrap();
+        assert_eq!(handed["id"], resumed.new_id.unwrap());
+    }
+}
+
+/// It stored the token and then failed.
+#[derive(Debug)]
+struct TakesAndFails<'a>(&'a Hands);
+
+impl Sink for TakesAndFails<'_> {
+    fn deliver(&self, handover: &HandOver) -> std::io::Result<()> {
+        self.0.deliver(handover)?;
+        Err(std::io::Error::other("the vault answered too late"))
+    }
+}
+
+#[tokio::test]
+async fn a_hand_over_that_failed_is_undone_only_once_the_new_token_is_gone() {
+    let sandbox = sandbox();
+    let client = admin(&sandbox);
+    let old = client.add_token(&NewToken::new()).await.unwrap();
+    let journal = Journal::open(scratch("took-and-failed").join("journal")).unwrap();
+    let hands = Hands::default();
+    let sink = TakesAndFails(&hands);
+    let rotator = Rotator::new(&client, &journal, &sink);
+    rotator
+        .rotate(&[&old.id], &options(OldToken::DeleteNow))
+        .await
+        .unwrap();
+    let refused = rotator.resume(Resume::Undo).await.unwrap().remove(0);
+    let error = refused.error.unwrap();
+    assert!(error.message().contains("may be in use"), "{error}");
+    works(&client, &hands.taken()[0]).await;
+
+    // Somebody who knows that nobody uses it has decided.
+    client.delete_token(&hands.taken()[0].id).await.unwrap();
+    let undone = rotator.resume(Resume::Undo).await.unwrap().remove(0);
+    assert_eq!(undone.state, Some(RotationState::Undone), "{undone:?}");
+    assert_eq!(ids(&all(&client).await), BTreeSet::from([old.id]));
+}
+
+/// It wrote `proved` before the hand-over and nothing until after it.
+#[tokio::test]
+async fn a_journal_of_the_first_version_is_finished_and_not_undone() {
+    let sandbox = sandbox();
+    let client = admin(&sandbox);
+    let old = client.add_token(&NewToken::new()).await.unwrap();
+    let new = client.add_token(&NewToken::new()).await.unwrap();
+    let path = scratch("first-version").join("journal");
+    let line = |state: &str| {
+        format!(
+            "{{\"rotation\":\"00112233445566ff\",\"state\":\"{state}\",\"partnerId\":{},\"oldId\":\"{}\",\
+             \"newId\":\"{}\",\"askedAt\":{},\"hashType\":null,\"expiry\":null,\"old\":\"delete\",\"deleteAt\":null}}\n",
+            sandbox.partner_id(),
+            old.id,
+            new.id,
+            now(&sandbox)
+        )
+    };
+    std::fs::write(&path, line("created") + &line("proved")).unwrap();
+    let journal = Journal::open(&path).unwrap();
+    let hands = Hands::default();
+    let rotator = Rotator::new(&client, &journal, &hands);
+    let refused = rotator.resume(Resume::Undo).await.unwrap().remove(0);
+    let error = refused.error.unwrap();
+    assert!(error.message().contains("may be in use"), "{error}");
+    assert_eq!(all(&client).await.len(), 2);
+    rotator.resume(Resume::Finish).await.unwrap();
+    assert_eq!(hands.taken()[0].id, new.id);
+    assert_eq!(ids(&all(&client).await), BTreeSet::from([new.id]));
 }
