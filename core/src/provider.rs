@@ -532,7 +532,7 @@ impl SessionProviderBuilder {
                 }),
                 renewal_wait: self.renewal_wait,
                 carrier,
-                spread: RandomState::new(),
+                random: RandomState::new(),
             }),
             cancel: None,
         }
@@ -597,8 +597,8 @@ struct Inner {
     lanes: Mutex<Lanes>,
     renewal_wait: Duration,
     carrier: Option<Carrier>,
-    /// What makes each provider renew at a moment of its own.
-    spread: RandomState,
+    /// What makes the numbers of this provider its own.
+    random: RandomState,
 }
 
 /// Sees work through whose caller has left.
@@ -633,7 +633,7 @@ struct Trouble {
 struct Failure {
     trouble: Trouble,
     error: Error,
-    credentials: TokenCredentials,
+    fingerprint: u64,
 }
 
 /// A session of this token was refused by the API, and perhaps its replacements, too.
@@ -654,30 +654,25 @@ impl Lane {
         self.flight.is_none() && self.failure.is_none() && self.refusal.is_none()
     }
 
-    /// What makes it too early to mint once more, with these credentials where they are known.
-    fn obstacle(
-        &self,
-        steady: Duration,
-        credentials: Option<&TokenCredentials>,
-    ) -> Option<Obstacle<'_>> {
+    /// What makes it too early to mint once more: with the token of this id and fingerprint, where
+    /// they are known.
+    fn obstacle(&self, steady: Duration, token: Option<(&str, u64)>) -> Option<Obstacle<'_>> {
         let failure = self
             .failure
             .as_ref()
-            .filter(|failure| credentials.is_none_or(|known| *known == failure.credentials))
+            .filter(|failure| token.is_none_or(|(_, known)| known == failure.fingerprint))
             .map(|failure| (failure.trouble.until, &failure.error));
         let refusal = self
             .refusal
             .as_ref()
-            .filter(|refusal| credentials.is_none_or(|known| known.id == refusal.token_id))
+            .filter(|refusal| token.is_none_or(|(id, _)| id == refusal.token_id))
             .map(|refusal| (refusal.trouble.until, &refusal.error));
         let (until, error) = failure
             .into_iter()
             .chain(refusal)
             .max_by_key(|(until, _)| *until)?;
-        Some(Obstacle {
-            error,
-            left: until.checked_sub(steady).filter(|left| !left.is_zero())?,
-        })
+        let left = until.checked_sub(steady).filter(|left| !left.is_zero())?;
+        Some(Obstacle { error, left })
     }
 }
 
@@ -949,10 +944,11 @@ impl SessionProvider {
         {
             return Ok(Turn::GoOn(Arc::clone(good)));
         }
-        let look_again = obstacle.is_some();
-        if let (None, Some(obstacle), Some((_, lane))) = (&flight, obstacle, known)
-            && steady < lane.look_at
+        let looks = obstacle.is_some();
+        if let (Some(obstacle), Some((_, lane))) = (obstacle, known)
+            && (flight.is_some() || steady < lane.look_at)
         {
+            // Whether the source has another token is for one caller to find out.
             return Err(obstacle.to_error());
         }
         let key = known.map_or_else(|| Arc::new(key.clone()), |(key, _)| Arc::clone(key));
@@ -962,7 +958,7 @@ impl SessionProvider {
             let flight = flight.shared();
             let lane = lanes.by_key.entry(Arc::clone(&key)).or_default();
             lane.flight = flight.downgrade();
-            if look_again {
+            if looks {
                 lane.look_at = steady.saturating_add(LOOK_AGAIN);
             }
             flight
@@ -1013,7 +1009,17 @@ impl Inner {
 
     /// A number of this provider's for this session.
     fn number(&self, key: &SessionKey, session: &CachedSession) -> u64 {
-        self.spread.hash_one((key, session.session.expiry))
+        self.random.hash_one((key, session.session.expiry))
+    }
+
+    /// What tells these credentials from others without keeping their value.
+    fn fingerprint(&self, credentials: &TokenCredentials) -> u64 {
+        let TokenCredentials {
+            id,
+            token,
+            hash_type,
+        } = credentials;
+        self.random.hash_one((id, token.reveal(), hash_type))
     }
 
     fn carrier(&self) -> Option<Carrier> {
@@ -1080,9 +1086,10 @@ impl Inner {
         }
         // What goes wrong in the source costs the server nothing and is not held against the next caller.
         let credentials = self.source.ask().await?;
+        let fingerprint = self.fingerprint(&credentials);
         let steady = self.client.clock().steady_now();
         if let Some(lane) = self.lanes().by_key.get(key)
-            && let Some(obstacle) = lane.obstacle(steady, Some(&credentials))
+            && let Some(obstacle) = lane.obstacle(steady, Some((&credentials.id, fingerprint)))
         {
             return Err(obstacle.to_error());
         }
@@ -1095,7 +1102,7 @@ impl Inner {
                 Ok(session)
             }
             Err(error) => {
-                self.note_failure(key, credentials, &error, replaces);
+                self.note_failure(key, fingerprint, &error, replaces);
                 Err(error)
             }
         }
@@ -1174,7 +1181,7 @@ impl Inner {
     fn note_failure(
         &self,
         key: &SessionKey,
-        credentials: TokenCredentials,
+        fingerprint: u64,
         error: &Error,
         replaces: Option<&CachedSession>,
     ) {
@@ -1185,7 +1192,7 @@ impl Inner {
             return;
         };
         let before = lane.failure.as_ref().filter(|failure| {
-            failure.trouble.is_recent(steady) && failure.credentials == credentials
+            failure.trouble.is_recent(steady) && failure.fingerprint == fingerprint
         });
         let count = before.map_or(1, |failure| failure.trouble.count.saturating_add(1));
         let mut wait = backoff(FIRST_BACKOFF, count, LONGEST_BACKOFF, chance());
@@ -1201,7 +1208,7 @@ impl Inner {
                 until: steady.saturating_add(wait),
             },
             error: error.clone(),
-            credentials,
+            fingerprint,
         });
         lane.look_at = steady;
     }

@@ -8,13 +8,13 @@ mod virtual_time;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kaltura_app_token::{
     ApiError, BoxFuture, CachedSession, Cancel, Client, ClientBuilder, Clock, ErrorKind, HashType,
-    KsFailure, MemoryCache, NewToken, Result, Secret, Session, SessionCache, SessionKey,
+    KsFailure, MemoryCache, NewToken, Queue, Result, Secret, Session, SessionCache, SessionKey,
     SessionProvider, SessionRequest, TokenCredentials, TokenSource, Transport, TransportAnswer,
     TransportError, blocking,
 };
@@ -1471,6 +1471,9 @@ fn assert_short(mut times: Vec<Duration>) {
     assert!(longest <= Duration::from_millis(150), "{longest:?}");
 }
 
+/// For tests that count the threads of this process.
+static COUNTS_THREADS: Mutex<()> = Mutex::new(());
+
 /// Threads of this process that carry on what their callers left.
 fn helper_threads() -> usize {
     std::fs::read_dir("/proc/self/task")
@@ -1482,6 +1485,9 @@ fn helper_threads() -> usize {
 
 #[test]
 fn a_stalled_server_holds_up_no_thread_that_has_a_good_session() {
+    let _alone = COUNTS_THREADS
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     let (sandbox, builder, clock, source) = about_to_stall();
     let client = Arc::new(blocking::Client::new(builder).unwrap());
     let provider = blocking::SessionProvider::new(client, SessionProvider::builder(source));
@@ -1509,6 +1515,9 @@ fn a_stalled_server_holds_up_no_thread_that_has_a_good_session() {
 
 #[test]
 fn a_blocking_client_that_is_closed_takes_its_renewals_with_it() {
+    let _alone = COUNTS_THREADS
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     let (sandbox, builder, clock, source) = about_to_stall();
     let client = Arc::new(blocking::Client::new(builder).unwrap());
     let provider = blocking::SessionProvider::new(client, SessionProvider::builder(source));
@@ -1543,7 +1552,6 @@ async fn a_stalled_server_holds_up_no_task_that_has_a_good_session() {
     tokio::time::sleep(Duration::from_millis(STALL)).await;
     assert_ne!(provider.get(&key).await.unwrap(), old);
     assert_eq!(arrived(&sandbox, "appToken.startSession"), 2);
-    assert_eq!(helper_threads(), 0, "the runtime carried it on");
 }
 
 #[tokio::test(start_paused = true)]
@@ -1605,4 +1613,69 @@ async fn a_renewal_that_fails_after_its_caller_has_left_is_not_begun_again_at_on
     stub.lift_limit();
     pass(seconds(2)).await;
     assert_ne!(provider.get(&key).await.unwrap(), old);
+}
+
+/// A network without a server.
+#[derive(Debug, Default)]
+struct Nowhere(AtomicUsize);
+
+impl Transport for Nowhere {
+    fn post(&self, _: &str, _: Bytes) -> BoxFuture<'_, Result<TransportAnswer, TransportError>> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async { Err(TransportError::NotSent("no route".to_owned())) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_an_outage_few_calls_wait_for_the_clients_retries() {
+    let (clock, nowhere) = (VirtualClock::new(0), Arc::new(Nowhere::default()));
+    let client = Client::builder()
+        .service_url("https://stub.example")
+        .partner_id(102)
+        .clock(Arc::new(clock.clone()))
+        .transport(Arc::clone(&nowhere) as Arc<dyn Transport>)
+        .build()
+        .unwrap();
+    let provider = SessionProvider::new(client, source());
+    let (mut at_once, mut waited) = (0, 0);
+    while clock.steady_now() < seconds(600) {
+        let asked = clock.steady_now();
+        let error = provider.get(&SessionKey::new()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Connect);
+        match clock.steady_now() - asked {
+            Duration::ZERO => at_once += 1,
+            _ => waited += 1,
+        }
+        pass(Duration::from_millis(100)).await;
+    }
+    assert!(waited <= 18, "{waited} calls waited");
+    assert!(at_once >= 4000, "{at_once} calls had their answer at once");
+    assert_eq!(nowhere.0.load(Ordering::SeqCst), 4 * waited);
+}
+
+#[test]
+fn a_queues_thread_carries_on_the_renewals_of_its_calls() {
+    let (sandbox, builder, clock, source) = about_to_stall();
+    let client = Arc::new(blocking::Client::new(builder).unwrap());
+    let provider = SessionProvider::builder(source);
+    let provider = blocking::SessionProvider::new(Arc::clone(&client), provider);
+    let key = SessionKey::new().duration(seconds(60));
+    let queue = Queue::<(), Session>::new(10).unwrap();
+    let get = || {
+        let (provider, key) = (provider.provider().unwrap(), key.clone());
+        let get = |_| async move { provider.get(&key).await };
+        queue.submit(&client, (), get).unwrap();
+        let done = queue.next(Some(seconds(20))).unwrap().unwrap();
+        done.result.unwrap().unwrap()
+    };
+    let old = get();
+    stall(&sandbox, &clock);
+    let asked = Instant::now();
+    assert_eq!(get(), old);
+    assert!(asked.elapsed() < Duration::from_millis(150));
+    std::thread::sleep(Duration::from_millis(STALL + 200));
+    let asked = Instant::now();
+    assert_ne!(get(), old);
+    assert!(asked.elapsed() < Duration::from_millis(20), "it was there");
+    assert_eq!(arrived(&sandbox, "appToken.startSession"), 2);
 }
