@@ -1524,13 +1524,17 @@ fn a_blocking_client_that_is_closed_takes_its_renewals_with_it() {
     let key = SessionKey::new().duration(seconds(60));
     let old = provider.get(&key).unwrap();
     stall(&sandbox, &clock);
+    let stalled = Instant::now();
     assert_eq!(provider.get(&key).unwrap(), old);
+    let wait_for_helper_threads = |count| {
+        while helper_threads() != count {
+            assert!(stalled.elapsed() < Duration::from_millis(STALL / 2));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    wait_for_helper_threads(1);
     drop(provider);
-    let closed = Instant::now();
-    while helper_threads() > 0 {
-        assert!(closed.elapsed() < Duration::from_millis(STALL / 2));
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_for_helper_threads(0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
