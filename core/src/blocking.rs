@@ -2,18 +2,20 @@
 //!
 //! Owns the runtime, survives a fork, and lets a caller look up now and then while it waits. The runtime
 //! starts no thread: whichever caller is waiting drives it, so a blocking call costs no switch between
-//! threads. Only a [`crate::Queue`], whose callers do not wait, has it driven by a thread of its own.
-//! Knows no FFI type.
+//! threads. Only a [`crate::Queue`], whose callers do not wait, has it driven by a thread of its own, and
+//! a renewal that its caller left by one that ends with it. Knows no FFI type.
 
 use std::fmt;
-use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::future::{Future, poll_fn};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 use crate::client::{Cancel, ClientBuilder};
 use crate::error::{Error, ErrorKind, KsFailure, Result};
@@ -21,8 +23,9 @@ use crate::model::{
     AppToken, ListOptions, NewToken, Pager, Session, SessionInfo, SessionKey, SessionRequest,
     TokenPage, TokenUpdate,
 };
-use crate::provider::SessionProviderBuilder;
+use crate::provider::{Carrier, SessionProviderBuilder};
 use crate::secret::Secret;
+use crate::transport::BoxFuture;
 
 /// How often a waiting caller is asked whether to go on.
 const TICK: Duration = Duration::from_millis(50);
@@ -52,6 +55,7 @@ pub(crate) struct Process {
     client: Option<crate::Client>,
     runtime: Option<Arc<Runtime>>,
     driver: Mutex<Option<Driver>>,
+    carried: Arc<Carried>,
 }
 
 impl fmt::Debug for Process {
@@ -85,6 +89,35 @@ impl Driver {
     }
 }
 
+/// Work that goes on after its callers have left.
+#[derive(Default)]
+struct Carried(Mutex<Work>);
+
+#[derive(Default)]
+struct Work {
+    tasks: JoinSet<()>,
+    /// Whether there is a thread that ends with the last of them.
+    is_driven: bool,
+}
+
+impl Carried {
+    fn work(&self) -> MutexGuard<'_, Work> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ready when nothing is left.
+    fn poll_done(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut work = self.work();
+        while let Poll::Ready(done) = work.tasks.poll_join_next(context) {
+            if done.is_none() {
+                work.is_driven = false;
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
+    }
+}
+
 impl Process {
     fn start(builder: &ClientBuilder) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -97,6 +130,7 @@ impl Process {
             client: Some(builder.clone().build()?),
             runtime: Some(Arc::new(runtime)),
             driver: Mutex::new(None),
+            carried: Arc::default(),
         })
     }
 
@@ -111,6 +145,44 @@ impl Process {
             );
         }
         Ok(runtime.handle().clone())
+    }
+
+    /// Sees work through whose caller has left: with the queue's thread, or with one that ends when
+    /// nothing is left.
+    fn carry(&self, left: BoxFuture<'static, ()>) {
+        let Some(runtime) = self.runtime.as_ref().filter(|_| self.is_ours()) else {
+            // A child leaks what it inherited.
+            std::mem::forget(left);
+            return;
+        };
+        let mut work = self.carried.work();
+        while work.tasks.try_join_next().is_some() {}
+        work.tasks.spawn_on(left, runtime.handle());
+        let driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
+        if work.is_driven || driver.is_some() {
+            return;
+        }
+        let (runtime, carried) = (Arc::clone(runtime), Arc::clone(&self.carried));
+        let started = crate::threads::spawn("kaltura-renewal", move || {
+            runtime.block_on(poll_fn(|context| carried.poll_done(context)));
+            // The client may be gone by now, and its runtime left to this thread.
+            if let Some(runtime) = Arc::into_inner(runtime) {
+                runtime.shutdown_background();
+            }
+        });
+        match started {
+            Ok(_) => work.is_driven = true,
+            Err(error) => log::debug!("a renewal waits for the next call: no thread: {error}"),
+        }
+    }
+
+    fn carrier(self: &Arc<Self>) -> Carrier {
+        let process = Arc::downgrade(self);
+        Arc::new(move |left| {
+            if let Some(process) = process.upgrade() {
+                process.carry(left);
+            }
+        })
     }
 
     /// The client, giving up its calls when `cancel` is triggered.
@@ -181,7 +253,10 @@ impl Drop for Process {
     fn drop(&mut self) {
         let (client, runtime) = (self.client.take(), self.runtime.take());
         let driver = std::mem::take(&mut self.driver);
+        let carried = std::mem::take(&mut self.carried);
         if self.is_ours() {
+            // Its thread, if there is one, ends with that.
+            carried.work().tasks.abort_all();
             // Not on the driver's own thread: a queue keeps the process until a call is collected.
             if let Some(driver) = driver.into_inner().unwrap_or_else(PoisonError::into_inner) {
                 driver.stop();
@@ -193,7 +268,7 @@ impl Drop for Process {
         } else {
             // A child leaks what it inherited: dropping it would close what the parent still uses and
             // take locks that no thread here will ever let go.
-            std::mem::forget((client, runtime, driver));
+            std::mem::forget((client, runtime, driver, carried));
         }
     }
 }
@@ -482,7 +557,8 @@ impl SessionProvider {
             }
             let process = self.client.process()?;
             let client = process.client.clone().ok_or_else(forked)?;
-            let provider = Some(self.builder.clone().build(client));
+            let carrier = Some(process.carrier());
+            let provider = Some(self.builder.clone().build_with(client, carrier));
             let fresh = Some(Arc::new(Provider { process, provider }));
             // Whoever was first keeps its provider: there must be one only.
             drop(self.current.compare_and_swap(&current, fresh));

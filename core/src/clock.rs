@@ -16,6 +16,9 @@ const DATE_ROUNDING_MS: i64 = 1_000;
 /// Less is no difference of clocks: the header is rounded down, and travels.
 const TOLERANCE_MS: i64 = 2_000;
 
+/// No time or span is taken for more, so that two of them can be added.
+pub(crate) const FURTHEST_MS: i64 = i64::MAX / 4;
+
 /// The server's time in unix milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ServerTime {
@@ -164,9 +167,8 @@ fn moment(clock: &dyn Clock) -> Moment {
     }
 }
 
-/// Far from overflowing, whatever is added to it once.
 pub(crate) fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).map_or(i64::MAX / 4, |millis| millis.min(i64::MAX / 4))
+    i64::try_from(duration.as_millis()).map_or(FURTHEST_MS, |millis| millis.min(FURTHEST_MS))
 }
 
 #[cfg(test)]

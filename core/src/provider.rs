@@ -1,11 +1,14 @@
 //! [`SessionProvider`]: a valid session whenever one is asked for, minted only when needed.
 //!
 //! Decides when a session is renewed, who waits for it and what a refusal means. The exchange itself is
-//! the client's. No thread and no task belongs to a provider: a session is minted by the callers that
-//! wait for it, and whichever of them is polled carries it on.
+//! the client's. A session is minted by the callers that wait for it, and whichever of them is polled
+//! carries it on; a renewal that its caller leaves is carried on by the runtime that is there.
 
+use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::hash::BuildHasher;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,9 +18,11 @@ use futures_util::future::{Shared, WeakShared};
 use zeroize::Zeroizing;
 
 use crate::client::{Cancel, Client, cancelled_error, dead_at_birth, wait_for};
+use crate::clock::{FURTHEST_MS, millis};
 use crate::config::Settings;
 use crate::error::{ApiCode, ApiError, Error, KsFailure, Result};
 use crate::model::{HashType, Session, SessionKey, SessionRequest};
+use crate::retry::{backoff, chance};
 use crate::secret::Secret;
 use crate::threads::aside;
 use crate::transport::BoxFuture;
@@ -28,11 +33,15 @@ const MARGIN: Duration = Duration::from_secs(300);
 const ASSUMED_LIFE: Duration = Duration::from_secs(300);
 /// How far the server's clock may be ahead of what its `Date` headers, in whole seconds, say.
 const DATE_ROUNDING_MS: i64 = 1000;
-/// The wait after a failed renewal: doubled for each following one, up to the longest.
+/// How long a caller with a good session waits for its renewal, unless told otherwise.
+const RENEWAL_WAIT: Duration = Duration::from_millis(50);
+/// The wait after a failed exchange: doubled for each following one, up to the longest.
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 /// The wait after a session and its replacement were both refused as ended: their token is of no use.
 const LOGGED_OUT_BACKOFF: Duration = Duration::from_secs(60);
+/// How long it takes to ask the token source again while minting has to wait.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How long refusals and failures are remembered beyond their wait.
 const REMEMBER: Duration = Duration::from_secs(600);
 /// For how many sessions a cache has room from the beginning.
@@ -146,7 +155,8 @@ impl TokenSource {
     }
 
     /// Whatever a function answers. It is called for every session that is minted, on a thread of
-    /// its own, so that whatever it does holds up nobody but those who wait for that session.
+    /// its own, so that whatever it does holds up nobody but those who wait for that session; and while
+    /// minting has to wait after a failure, once a second at most, to see whether it has another token.
     #[must_use]
     pub fn callable<F>(function: F) -> Self
     where
@@ -289,11 +299,11 @@ impl CachedSession {
     }
 
     fn expires_ms(&self) -> i64 {
-        self.session.expiry.unwrap_or_default().saturating_mul(1000)
+        in_ms(self.session.expiry.unwrap_or_default())
     }
 
     fn life_ms(&self) -> i64 {
-        (self.expires_ms() - self.started_at.saturating_mul(1000)).max(0)
+        (self.expires_ms() - in_ms(self.started_at)).max(0)
     }
 
     /// Whether it can still be used, for this long at least.
@@ -302,10 +312,14 @@ impl CachedSession {
         remaining > 0 && remaining >= min_remaining_ms
     }
 
-    /// Whether it is time for another one.
-    fn is_due(&self, now: Now) -> bool {
+    /// Whether it is time for another one. The number, which stays the same for this session, moves
+    /// that time by up to a tenth of the margin, so that not everybody renews at the same moment.
+    fn is_due(&self, now: Now, number: impl FnOnce() -> u64) -> bool {
         let margin = (self.life_ms() / 10).min(millis(MARGIN));
-        now.likely >= self.expires_ms() - margin
+        let spread = margin / 10;
+        let left = self.expires_ms().saturating_sub(now.likely);
+        left <= margin + spread
+            && left <= margin - spread + number().cast_signed().rem_euclid(2 * spread + 1)
     }
 
     fn hand_out(&self, key: &SessionKey) -> Session {
@@ -459,6 +473,7 @@ pub struct SessionProviderBuilder {
     hash_type: Option<HashType>,
     capacity: usize,
     cache: Option<Arc<dyn SessionCache>>,
+    renewal_wait: Duration,
 }
 
 impl SessionProviderBuilder {
@@ -484,10 +499,23 @@ impl SessionProviderBuilder {
         self
     }
 
+    /// How long a caller that has a good session waits for its renewal before it goes on with the one
+    /// that it has; 50 ms unless set. The renewal goes on in any case.
+    pub fn renewal_wait(mut self, wait: Duration) -> Self {
+        self.renewal_wait = wait;
+        self
+    }
+
     /// Makes the provider. Asks for nothing yet, neither the server nor the token source. A `Cancel` of
     /// the client does not hold for it: see [`SessionProvider::with_cancel`].
     #[must_use]
     pub fn build(self, client: Client) -> SessionProvider {
+        self.build_with(client, None)
+    }
+
+    /// Makes the provider. Renewals that their caller leaves go to the carrier, or without one to the
+    /// tokio runtime that the caller is in.
+    pub(crate) fn build_with(self, client: Client, carrier: Option<Carrier>) -> SessionProvider {
         SessionProvider {
             inner: Arc::new(Inner {
                 client: client.without_cancel(),
@@ -501,6 +529,9 @@ impl SessionProviderBuilder {
                     by_key: HashMap::new(),
                     sweep_at: SWEEP_AT_LEAST,
                 }),
+                renewal_wait: self.renewal_wait,
+                carrier,
+                random: RandomState::new(),
             }),
             cancel: None,
         }
@@ -509,16 +540,28 @@ impl SessionProviderBuilder {
 
 /// Hands out sessions of one token, and mints one only when there is no good one.
 ///
-/// - A session is renewed when a tenth of its life is left, at most five minutes. From then on one
-///   caller renews it and the others go on with it; once it has expired all wait for that renewal.
-///   There is never more than one at a time for the same [`SessionKey`].
+/// - A session is renewed when a tenth of its life is left, at most five minutes, and a tenth of that
+///   sooner or later. From then on one caller renews it and the others go on with it; once it has
+///   expired all wait for that renewal. There is never more than one at a time for the same
+///   [`SessionKey`].
+/// - Nobody who has a good session waits longer for another than 50 ms
+///   ([`SessionProviderBuilder::renewal_wait`]). The caller who began the renewal then goes on with the
+///   old one, and the tokio runtime that it is in carries the renewal on; so does that of
+///   [`crate::blocking::SessionProvider`], on a thread that ends with the renewal. Outside of a runtime
+///   the caller waits for it.
 /// - Expiry is the server's, by the server's clock. When its answer names none, it is counted from the
 ///   moment of asking with the duration that was asked for, or with five minutes.
-/// - A failed renewal keeps the session for as long as it lasts, and the next one waits a little: 1 s,
-///   2 s, 4 s, up to a minute, or as long as the server asks for.
+/// - After a failed exchange the next one for the key waits a little: 1 s, 2 s, 4 s, up to a minute,
+///   each a quarter more or less, or as long as the server asks for, up to a day. Until then a good
+///   session goes on for as long as it lasts, and without one [`SessionProvider::get`] fails at once
+///   with the same error, whose hint says when the next try is. Another token in the source is tried
+///   without that wait. What goes wrong in the source alone is not held against the next caller.
 /// - Callers that give up (drop the future) disturb nobody who waits for the same session. When nobody
-///   is left, the exchange is abandoned, which harms nothing, and the next caller begins another.
-/// - It never ends a session, and starts no thread and no task.
+///   is left and there is no good session, the exchange is abandoned, which harms nothing, and the next
+///   caller begins another.
+/// - A panic of what it was given (token source, cache, clock, transport) while a session is minted is
+///   an error for all who wait for that session, and the next call begins anew.
+/// - It never ends a session, and has no thread and no task while it is idle.
 ///
 /// Cheap to clone; clones share everything.
 ///
@@ -551,7 +594,14 @@ struct Inner {
     hash_type_found: Mutex<Option<HashType>>,
     cache: Arc<dyn SessionCache>,
     lanes: Mutex<Lanes>,
+    renewal_wait: Duration,
+    carrier: Option<Carrier>,
+    /// What makes the numbers of this provider its own.
+    random: RandomState,
 }
+
+/// Sees work through whose caller has left.
+pub(crate) type Carrier = Arc<dyn Fn(BoxFuture<'static, ()>) + Send + Sync>;
 
 type Flight = Shared<BoxFuture<'static, Result<Arc<CachedSession>>>>;
 
@@ -563,10 +613,12 @@ struct Lanes {
 
 #[derive(Default)]
 struct Lane {
-    // Weak: a flight is kept in the air by those who wait for it.
+    // Weak: a flight is kept in the air by those who wait for it, or who carry it on.
     flight: Option<WeakShared<BoxFuture<'static, Result<Arc<CachedSession>>>>>,
-    failure: Option<Trouble>,
+    failure: Option<Failure>,
     refusal: Option<Refusal>,
+    /// When the source may be asked again while minting has to wait, by the steady clock.
+    look_at: Duration,
 }
 
 /// How often in a row something went wrong, and when to try again, by the steady clock.
@@ -576,8 +628,14 @@ struct Trouble {
     until: Duration,
 }
 
+/// With these credentials no session could be minted.
+struct Failure {
+    trouble: Trouble,
+    error: Error,
+    fingerprint: u64,
+}
+
 /// A session of this token was refused by the API, and perhaps its replacements, too.
-#[derive(Clone)]
 struct Refusal {
     trouble: Trouble,
     error: Error,
@@ -586,7 +644,7 @@ struct Refusal {
 
 impl Trouble {
     fn is_recent(self, steady: Duration) -> bool {
-        steady < self.until + REMEMBER
+        steady < self.until.saturating_add(REMEMBER)
     }
 }
 
@@ -595,8 +653,46 @@ impl Lane {
         self.flight.is_none() && self.failure.is_none() && self.refusal.is_none()
     }
 
-    fn is_too_early(&self, steady: Duration) -> bool {
-        self.failure.is_some_and(|failure| steady < failure.until)
+    /// What makes it too early to mint once more: with the token of this id and fingerprint, where
+    /// they are known.
+    fn obstacle(&self, steady: Duration, token: Option<(&str, u64)>) -> Option<Obstacle<'_>> {
+        let failure = self
+            .failure
+            .as_ref()
+            .filter(|failure| token.is_none_or(|(_, known)| known == failure.fingerprint))
+            .map(|failure| (failure.trouble.until, &failure.error));
+        let refusal = self
+            .refusal
+            .as_ref()
+            .filter(|refusal| token.is_none_or(|(id, _)| id == refusal.token_id))
+            .map(|refusal| (refusal.trouble.until, &refusal.error));
+        let (until, error) = failure
+            .into_iter()
+            .chain(refusal)
+            .max_by_key(|(until, _)| *until)?;
+        let left = until.checked_sub(steady).filter(|left| !left.is_zero())?;
+        Some(Obstacle { error, left })
+    }
+}
+
+/// Why nothing is minted for a while.
+struct Obstacle<'a> {
+    error: &'a Error,
+    left: Duration,
+}
+
+impl Obstacle<'_> {
+    /// The same error, which says when the next try is.
+    fn to_error(&self) -> Error {
+        let seconds = self.left.as_secs() + u64::from(self.left.subsec_nanos() > 0);
+        let next =
+            format!("the next try is in {seconds} s, or when the token source has another token");
+        let hint = match self.error.hint() {
+            Some(hint) => format!("{hint}; {next}"),
+            None => next,
+        };
+        let error = self.error.clone().with_hint(hint);
+        error.with_retry_after(Some(self.left))
     }
 }
 
@@ -611,10 +707,30 @@ struct Now {
 enum Turn<'a> {
     /// Somebody else is at it, or it is too early to try again.
     GoOn(Arc<CachedSession>),
-    Wait(Tidy<'a>, Flight),
+    Wait(Seat<'a>),
 }
 
-/// Clears the lane of a flight that was abandoned. To be dropped after the flight itself.
+/// A caller's place in a flight. A renewal that the caller leaves goes on without it; any other flight
+/// ends with the last of those who wait for it.
+struct Seat<'a> {
+    flight: Flight,
+    /// Who carries the flight on, if it is a renewal.
+    carrier: Option<Carrier>,
+    // After the flight: only then is it known whether anybody else is in it.
+    _tidy: Tidy<'a>,
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        if let Some(carry) = &self.carrier
+            && self.flight.peek().is_none()
+        {
+            carry(Box::pin(self.flight.clone().map(drop)));
+        }
+    }
+}
+
+/// Clears the lane of a flight that was abandoned.
 struct Tidy<'a> {
     inner: &'a Inner,
     key: Arc<SessionKey>,
@@ -625,9 +741,7 @@ impl Drop for Tidy<'_> {
         let mut lanes = self.inner.lanes();
         if let Some(lane) = lanes.by_key.get_mut(&self.key) {
             lane.flight.take_if(|flight| flight.upgrade().is_none());
-            if lane.is_empty() {
-                lanes.by_key.remove(&self.key);
-            }
+            lanes.forget_if_empty(&self.key);
         }
     }
 }
@@ -656,6 +770,7 @@ impl SessionProvider {
             hash_type: Some(HashType::Sha256),
             capacity: MemoryCache::DEFAULT_CAPACITY,
             cache: None,
+            renewal_wait: RENEWAL_WAIT,
         }
     }
 
@@ -673,8 +788,9 @@ impl SessionProvider {
     /// A session that is good now.
     ///
     /// # Errors
-    /// Those of [`Client::start_session`], when there is no good session and none can be minted;
-    /// `Config` when the token source has no token, or its sessions are dead at birth; `Api` with
+    /// Those of [`Client::start_session`], when there is no good session and none can be minted, and
+    /// then again until it is time for the next try, which the hint names; `Config` when the token
+    /// source has no token, its sessions are dead at birth, or something panicked; `Api` with
     /// `INVALID_KS` for a while after sessions were refused again and again
     /// (see [`SessionProvider::reject`]).
     pub async fn get(&self, key: &SessionKey) -> Result<Session> {
@@ -701,7 +817,9 @@ impl SessionProvider {
             .as_ref()
             .filter(|session| session.is_usable(now, min_remaining_ms));
         match (&current, good) {
-            (_, Some(session)) if !session.is_due(now) => return Ok(session.hand_out(key)),
+            (_, Some(session)) if !session.is_due(now, || inner.number(key, session)) => {
+                return Ok(session.hand_out(key));
+            }
             (Some(session), None)
                 if session.is_usable(now, 0) && min_remaining_ms > session.life_ms() =>
             {
@@ -712,22 +830,30 @@ impl SessionProvider {
             }
             _ => {}
         }
-        if good.is_none() {
-            inner.check_refusals(key)?;
-        }
-        let (tidy, flight) = match self.turn(key, current.as_ref(), good) {
+        let seat = match self.turn(key, current.as_ref(), good)? {
             Turn::GoOn(session) => return Ok(session.hand_out(key)),
-            Turn::Wait(tidy, flight) => (tidy, flight),
+            Turn::Wait(seat) => seat,
+        };
+        let patience = async {
+            if let Some(session) = good.filter(|_| seat.carrier.is_some()) {
+                inner.client.clock().sleep(inner.renewal_wait).await;
+                if session.is_usable(inner.now(), min_remaining_ms) {
+                    return session;
+                }
+            }
+            std::future::pending().await
         };
         let landed = tokio::select! {
-            landed = flight => landed,
+            biased;
+            landed = seat.flight.clone() => landed,
             () = wait_for(self.cancel.as_ref()) => return Err(cancelled_error()),
+            session = patience => return Ok(session.hand_out(key)),
         };
-        drop(tidy);
+        drop(seat);
         match (landed, current) {
             (Ok(session), _) => {
-                let remaining = session.expires_ms() - inner.now().likely;
-                if remaining + DATE_ROUNDING_MS < min_remaining_ms {
+                let remaining = session.expires_ms().saturating_sub(inner.now().likely);
+                if remaining.saturating_add(DATE_ROUNDING_MS) < min_remaining_ms {
                     let life = Duration::from_millis(remaining.max(0).unsigned_abs());
                     return Err(lives_too_short(min_remaining, life));
                 }
@@ -778,14 +904,14 @@ impl SessionProvider {
         let was_current = inner.cache.remove(key, &session.ks).await;
         let lived_its_life = session
             .expiry
-            .is_some_and(|expiry| inner.now().likely >= expiry.saturating_mul(1000));
+            .is_some_and(|expiry| inner.now().likely >= in_ms(expiry));
         if let Some(current) = current
             && was_current
             && !lived_its_life
             && reason != KsFailure::ActionsLimit
         {
             let again = inner.note_refusal(key, &refused, reason, &current.token_id);
-            let replaced = !cured && inner.source.credentials()?.id != current.token_id;
+            let replaced = !cured && inner.source.ask().await?.id != current.token_id;
             if (cured && !again) || replaced {
                 return self.get(key).await;
             }
@@ -798,35 +924,49 @@ impl SessionProvider {
         }
     }
 
-    /// Joins the flight for a key or begins one.
+    /// Joins the flight for a key or begins one, unless it is too early for that.
     fn turn(
         &self,
         key: &SessionKey,
         current: Option<&Arc<CachedSession>>,
         good: Option<&Arc<CachedSession>>,
-    ) -> Turn<'_> {
+    ) -> Result<Turn<'_>> {
         let inner = &self.inner;
         let steady = inner.client.clock().steady_now();
         let mut lanes = inner.lanes();
         lanes.sweep(steady);
         let known = lanes.by_key.get_key_value(key);
         let flight = known.and_then(|(_, lane)| lane.flight.as_ref()?.upgrade());
-        let too_early = known.is_some_and(|(_, lane)| lane.is_too_early(steady));
+        let obstacle = known.and_then(|(_, lane)| lane.obstacle(steady, None));
         if let Some(good) = good
-            && (flight.is_some() || too_early)
+            && (flight.is_some() || obstacle.is_some())
         {
-            return Turn::GoOn(Arc::clone(good));
+            return Ok(Turn::GoOn(Arc::clone(good)));
+        }
+        let looks = obstacle.is_some();
+        if let (Some(obstacle), Some((_, lane))) = (obstacle, known)
+            && (flight.is_some() || steady < lane.look_at)
+        {
+            // Whether the source has another token is for one caller to find out.
+            return Err(obstacle.to_error());
         }
         let key = known.map_or_else(|| Arc::new(key.clone()), |(key, _)| Arc::clone(key));
         let flight = flight.unwrap_or_else(|| {
-            let replaces = current.map(|current| current.session.ks.clone());
-            let flight = Arc::clone(inner).fly(Arc::clone(&key), replaces);
+            let flight = Arc::clone(inner).fly(Arc::clone(&key), current.cloned());
             let flight: BoxFuture<'static, _> = Box::pin(flight);
             let flight = flight.shared();
-            lanes.by_key.entry(Arc::clone(&key)).or_default().flight = flight.downgrade();
+            let lane = lanes.by_key.entry(Arc::clone(&key)).or_default();
+            lane.flight = flight.downgrade();
+            if looks {
+                lane.look_at = steady.saturating_add(LOOK_AGAIN);
+            }
             flight
         });
-        Turn::Wait(Tidy { inner, key }, flight)
+        Ok(Turn::Wait(Seat {
+            flight,
+            carrier: good.and_then(|_| inner.carrier()),
+            _tidy: Tidy { inner, key },
+        }))
     }
 }
 
@@ -837,7 +977,8 @@ impl Lanes {
             return;
         }
         self.by_key.retain(|_, lane| {
-            lane.failure.take_if(|failure| !failure.is_recent(steady));
+            lane.failure
+                .take_if(|failure| !failure.trouble.is_recent(steady));
             lane.refusal
                 .take_if(|refusal| !refusal.trouble.is_recent(steady));
             !lane.is_empty()
@@ -845,15 +986,17 @@ impl Lanes {
         self.sweep_at = (self.by_key.len() * 2).max(SWEEP_AT_LEAST);
     }
 
-    /// Notes that a flight has landed well.
+    /// Notes that there is a session.
     fn settle(&mut self, key: &SessionKey, clears_refusal: bool) {
         if let Some(lane) = self.by_key.get_mut(key) {
-            lane.flight = None;
             lane.failure = None;
             lane.refusal.take_if(|_| clears_refusal);
-            if lane.is_empty() {
-                self.by_key.remove(key);
-            }
+        }
+    }
+
+    fn forget_if_empty(&mut self, key: &SessionKey) {
+        if self.by_key.get(key).is_some_and(Lane::is_empty) {
+            self.by_key.remove(key);
         }
     }
 }
@@ -861,6 +1004,28 @@ impl Lanes {
 impl Inner {
     fn lanes(&self) -> MutexGuard<'_, Lanes> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number of this provider's for this session.
+    fn number(&self, key: &SessionKey, session: &CachedSession) -> u64 {
+        self.random.hash_one((key, session.session.expiry))
+    }
+
+    /// What tells these credentials from others without keeping their value.
+    fn fingerprint(&self, credentials: &TokenCredentials) -> u64 {
+        let TokenCredentials {
+            id,
+            token,
+            hash_type,
+        } = credentials;
+        self.random.hash_one((id, token.reveal(), hash_type))
+    }
+
+    fn carrier(&self) -> Option<Carrier> {
+        self.carrier.clone().or_else(|| {
+            let runtime = tokio::runtime::Handle::try_current().ok()?;
+            Some(Arc::new(move |work| drop(runtime.spawn(work))))
+        })
     }
 
     fn now(&self) -> Now {
@@ -871,53 +1036,90 @@ impl Inner {
         }
     }
 
-    /// Mints a session, unless somebody else has done so since the caller looked.
+    /// Comes to a session or an error for all who wait, whatever panics on the way.
     async fn fly(
         self: Arc<Self>,
         key: Arc<SessionKey>,
-        replaces: Option<Secret>,
+        replaces: Option<Arc<CachedSession>>,
     ) -> Result<Arc<CachedSession>> {
-        let kept = self.cache.get(&key).await.filter(|kept| {
-            replaces.as_ref() != Some(&kept.session.ks) && kept.is_usable(self.now(), 0)
-        });
-        let is_kept = kept.is_some();
-        let minted = match kept {
-            Some(kept) => Ok(kept),
-            None => self.mint(&key).await.map(Arc::new),
-        };
-        match &minted {
-            Ok(session) => {
-                if !is_kept {
-                    self.cache.put(&key, Arc::clone(session)).await;
-                }
-                // A session that could live until it was renewed was good: that ends a row of refusals.
-                let renewed = replaces.is_some() && !is_kept;
-                self.lanes().settle(&key, renewed);
-            }
-            Err(error) => self.note_failure(&key, error),
+        let minted = AssertUnwindSafe(self.mint_or_reuse(&key, replaces.as_deref()))
+            .catch_unwind()
+            .await;
+        let mut lanes = self.lanes();
+        if let Some(lane) = lanes.by_key.get_mut(&key) {
+            // Whoever comes from now on begins anew.
+            lane.flight = None;
+            lanes.forget_if_empty(&key);
         }
-        minted
+        minted.unwrap_or_else(|_| {
+            Err(Error::config(
+                "minting a session panicked in the token source, the session cache, the clock or the \
+                 transport",
+            )
+            .with_hint("the process's standard error says where; the next call begins anew"))
+        })
     }
 
-    async fn mint(&self, key: &Arc<SessionKey>) -> Result<CachedSession> {
+    /// Mints a session, unless somebody else has done so since the caller looked.
+    async fn mint_or_reuse(
+        &self,
+        key: &Arc<SessionKey>,
+        replaces: Option<&CachedSession>,
+    ) -> Result<Arc<CachedSession>> {
+        let kept = self.cache.get(key).await.filter(|kept| {
+            replaces.is_none_or(|replaces| replaces.session.ks != kept.session.ks)
+                && kept.is_usable(self.now(), 0)
+        });
+        if let Some(kept) = kept {
+            self.lanes().settle(key, false);
+            return Ok(kept);
+        }
+        // What goes wrong in the source costs the server nothing and is not held against the next caller.
         let credentials = self.source.ask().await?;
+        let fingerprint = self.fingerprint(&credentials);
+        let steady = self.client.clock().steady_now();
+        if let Some(lane) = self.lanes().by_key.get(key)
+            && let Some(obstacle) = lane.obstacle(steady, Some((&credentials.id, fingerprint)))
+        {
+            return Err(obstacle.to_error());
+        }
+        match self.mint(&credentials, key).await {
+            Ok(session) => {
+                let session = Arc::new(session);
+                self.cache.put(key, Arc::clone(&session)).await;
+                // A session that could live until it was renewed was good: that ends a row of refusals.
+                self.lanes().settle(key, replaces.is_some());
+                Ok(session)
+            }
+            Err(error) => {
+                self.note_failure(key, fingerprint, &error, replaces);
+                Err(error)
+            }
+        }
+    }
+
+    async fn mint(
+        &self,
+        credentials: &TokenCredentials,
+        key: &Arc<SessionKey>,
+    ) -> Result<CachedSession> {
         let asked = self.client.clock().steady_now();
-        let mut session = self.exchange(&credentials, key).await?;
+        let mut session = self.exchange(credentials, key).await?;
         let took = self.client.clock().steady_now().saturating_sub(asked);
         let now = self.now().likely;
-        let started_at = (now - millis(took)).div_euclid(1000);
+        let started_at = now.saturating_sub(millis(took)).div_euclid(1000);
         let assumed = key.duration.unwrap_or(ASSUMED_LIFE);
         let expiry = *session
             .expiry
-            .get_or_insert(started_at + millis(assumed) / 1000);
-        if expiry.saturating_mul(1000) <= now {
+            .get_or_insert(started_at.saturating_add(millis(assumed) / 1000));
+        if in_ms(expiry) <= now {
             return Err(dead_at_birth(&credentials.id));
         }
         session.key = Some(Arc::clone(key));
         Ok(CachedSession {
             session,
             started_at,
-            token_id: credentials.id,
+            token_id: credentials.id.clone(),
         })
     }
 
@@ -960,19 +1162,39 @@ impl Inner {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note_failure(&self, key: &SessionKey, error: &Error) {
+    fn note_failure(
+        &self,
+        key: &SessionKey,
+        fingerprint: u64,
+        error: &Error,
+        replaces: Option<&CachedSession>,
+    ) {
         let steady = self.client.clock().steady_now();
+        let now = self.now();
         let mut lanes = self.lanes();
         let Some(lane) = lanes.by_key.get_mut(key) else {
             return;
         };
-        lane.flight = None;
-        let count = lane.failure.map_or(0, |failure| failure.count) + 1;
-        let wait = backoff(FIRST_BACKOFF, count).max(error.retry_after().unwrap_or_default());
-        lane.failure = Some(Trouble {
-            count,
-            until: steady + wait,
+        let before = lane.failure.as_ref().filter(|failure| {
+            failure.trouble.is_recent(steady) && failure.fingerprint == fingerprint
         });
+        let count = before.map_or(1, |failure| failure.trouble.count.saturating_add(1));
+        let mut wait = backoff(FIRST_BACKOFF, count, LONGEST_BACKOFF, chance());
+        if let Some(good) = replaces.filter(|replaces| replaces.is_usable(now, 0)) {
+            // Once it has ended there is nothing to go on with: that is worth another try.
+            let left = good.expires_ms().saturating_sub(now.latest).unsigned_abs();
+            wait = wait.min(Duration::from_millis(left));
+        }
+        let wait = wait.max(error.retry_after().unwrap_or_default());
+        lane.failure = Some(Failure {
+            trouble: Trouble {
+                count,
+                until: steady.saturating_add(wait),
+            },
+            error: error.clone(),
+            fingerprint,
+        });
+        lane.look_at = steady;
     }
 
     /// Notes that a current session was refused, and answers whether the one before it was, too.
@@ -997,44 +1219,26 @@ impl Inner {
         };
         let wait = match again {
             0 => Duration::ZERO,
-            again => backoff(first, again),
+            again => backoff(first, again, LONGEST_BACKOFF, chance()),
         };
+        lane.look_at = steady;
         lane.refusal = Some(Refusal {
             trouble: Trouble {
-                count: again + 1,
-                until: steady + wait,
+                count: again.saturating_add(1),
+                until: steady.saturating_add(wait),
             },
             error: error.clone(),
             token_id: token_id.to_owned(),
         });
         again > 0
     }
-
-    /// Fails while it is too early to mint once more what was refused again and again.
-    fn check_refusals(&self, key: &SessionKey) -> Result<()> {
-        let steady = self.client.clock().steady_now();
-        let refusal = self
-            .lanes()
-            .by_key
-            .get(key)
-            .and_then(|lane| lane.refusal.clone())
-            .filter(|refusal| steady < refusal.trouble.until);
-        match refusal {
-            Some(refusal) if self.source.credentials()?.id == refusal.token_id => {
-                Err(refusal.error)
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
-fn backoff(first: Duration, count: u32) -> Duration {
-    let factor = 2_u32.saturating_pow(count.saturating_sub(1));
-    first.saturating_mul(factor).min(LONGEST_BACKOFF.max(first))
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
+/// An instant of whole seconds in milliseconds.
+fn in_ms(seconds: i64) -> i64 {
+    seconds
+        .saturating_mul(1000)
+        .clamp(-FURTHEST_MS, FURTHEST_MS)
 }
 
 fn is_hash_mismatch(error: &Error) -> bool {

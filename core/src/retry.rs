@@ -8,8 +8,8 @@ use crate::error::{Error, ErrorKind};
 use crate::transport::BoxFuture;
 use crate::wire::Action;
 
-/// No wait is longer, so that none is too long to be multiplied.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(86_400);
+/// No wait is longer, whoever asks for it, so that none is too long to be added or multiplied.
+const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
 
 /// Time, as the client sees it.
 pub trait Clock: fmt::Debug + Send + Sync {
@@ -82,13 +82,8 @@ impl RetryPolicy {
         if attempts > self.max_retries || !may_repeat(action, error) {
             return None;
         }
-        let factor = 2_u32.saturating_pow(attempts.saturating_sub(1));
-        let wait = self
-            .backoff
-            .saturating_mul(factor)
-            .min(LONGEST_BACKOFF)
-            .mul_f64(0.75 + chance / 2.0);
-        let wait = wait.max(error.retry_after().unwrap_or_default());
+        let wait = backoff(self.backoff, attempts, LONGEST_WAIT, chance)
+            .max(error.retry_after().unwrap_or_default());
         (wait < left).then_some(wait)
     }
 }
@@ -109,20 +104,34 @@ fn may_repeat(action: Action, error: &Error) -> bool {
     }
 }
 
+/// The wait after that many failures in a row: doubled with each, up to the longest, and a quarter more
+/// or less by `chance`, a number from 0 to 1.
+pub(crate) fn backoff(first: Duration, failures: u32, longest: Duration, chance: f64) -> Duration {
+    let factor = 2_u32.saturating_pow(failures.saturating_sub(1));
+    first
+        .saturating_mul(factor)
+        .min(longest.min(LONGEST_WAIT))
+        .mul_f64(0.75 + chance / 2.0)
+}
+
 /// A number from 0 to 1, from the operating system.
 pub(crate) fn chance() -> f64 {
     // Without randomness the waits are merely all alike.
     getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX))
 }
 
-/// `Retry-After`: seconds, or a date held against the server's own.
+/// `Retry-After`: seconds, or a date held against the server's own. At most a day, however much the
+/// server asks for.
 pub(crate) fn retry_after(value: Option<&str>, server_now: SystemTime) -> Option<Duration> {
     let value = value?.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let until = httpdate::parse_http_date(value).ok()?;
-    Some(until.duration_since(server_now).unwrap_or_default())
+    let wait = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More seconds than can be counted are as good as the most that can.
+        Duration::from_secs(value.parse().unwrap_or(u64::MAX))
+    } else {
+        let until = httpdate::parse_http_date(value).ok()?;
+        until.duration_since(server_now).unwrap_or_default()
+    };
+    Some(wait.min(LONGEST_WAIT))
 }
 
 #[cfg(test)]
@@ -223,7 +232,12 @@ mod tests {
             (Some("120"), Some(120)),
             (Some("Sun, 06 Nov 1994 08:49:47 GMT"), Some(10)),
             (Some("Sun, 06 Nov 1994 08:49:00 GMT"), Some(0)),
+            (Some("Thu, 01 Jan 1970 00:00:00 GMT"), Some(0)),
+            (Some("Mon, 01 Jan 0001 00:00:00 GMT"), None),
+            (Some("-5"), None),
+            (Some("1.5"), None),
             (Some("soon"), None),
+            (Some(""), None),
             (None, None),
         ] {
             assert_eq!(
@@ -231,6 +245,31 @@ mod tests {
                 seconds.map(Duration::from_secs),
                 "{value:?}"
             );
+        }
+    }
+
+    #[test]
+    fn no_server_can_ask_for_more_than_a_day() {
+        let now = UNIX_EPOCH + Duration::from_secs(784_111_777);
+        for value in [
+            "86401",
+            "18446744073709551615",
+            "18446744073709551616",
+            "999999999999999999999999999999",
+            "Fri, 31 Dec 9999 23:59:59 GMT",
+        ] {
+            let day = Duration::from_secs(86_400);
+            assert_eq!(retry_after(Some(value), now), Some(day), "{value}");
+        }
+    }
+
+    #[test]
+    fn no_backoff_overflows() {
+        for first in [Duration::ZERO, Duration::from_secs(1), Duration::MAX] {
+            for failures in [0, 1, 64, u32::MAX] {
+                let wait = backoff(first, failures, Duration::MAX, 1.0);
+                assert!(wait <= LONGEST_WAIT.mul_f64(1.25), "{first:?} {failures}");
+            }
         }
     }
 

@@ -99,11 +99,13 @@ pub struct kat_session_key {
 /// A session is renewed when a tenth of its life is left, at most 300 s: one caller does it while the others go
 /// on with the old one, and once that has expired all wait for the one renewal. For equal keys there is never
 /// more than one exchange at a time, however many threads or queued calls ask. A caller that gives up disturbs
-/// no other. A failed renewal keeps the old session for as long as it lasts, and the next try waits: 1 s, 2 s,
-/// 4 s, up to a minute.
+/// no other. Nobody who has a good session waits longer than 50 ms for another. After a failed exchange the next
+/// one for an equal key waits: 1 s, 2 s, 4 s, up to a minute, or as long as the server asks for, up to a day. Until
+/// then a good session goes on for as long as it lasts, and without one the same error is returned at once.
 ///
-/// Every function takes it as a pointer to const: one provider serves all threads. It starts no thread and
-/// never ends a session on the server. After fork it works on both sides; a child begins with no session.
+/// Every function takes it as a pointer to const: one provider serves all threads. It never ends a session on the
+/// server. A renewal that its caller no longer waits for is seen through by a thread that ends with it; while idle
+/// there is none. After fork it works on both sides; a child begins with no session.
 #[derive(Debug)]
 pub struct kat_provider(blocking::SessionProvider);
 

@@ -7,14 +7,16 @@ mod virtual_time;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use kaltura_app_token::{
-    ApiError, BoxFuture, CachedSession, Cancel, Client, Clock, ErrorKind, HashType, KsFailure,
-    MemoryCache, NewToken, Result, Secret, Session, SessionCache, SessionKey, SessionProvider,
-    SessionRequest, TokenCredentials, TokenSource, blocking,
+    ApiError, BoxFuture, CachedSession, Cancel, Client, ClientBuilder, Clock, ErrorKind, HashType,
+    KsFailure, MemoryCache, NewToken, Queue, Result, Secret, Session, SessionCache, SessionKey,
+    SessionProvider, SessionRequest, TokenCredentials, TokenSource, Transport, TransportAnswer,
+    TransportError, blocking,
 };
 use kaltura_e2e::{admin, arrived, builder, integrator, sandbox};
 use kaltura_sandbox::{Fault, FaultKind, Sandbox};
@@ -62,23 +64,18 @@ async fn pass(duration: Duration) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_is_renewed_when_a_tenth_of_its_life_is_left_at_most_five_minutes() {
-    for (life, renewed_at) in [
-        (10, 9),
-        (30, 27),
-        (600, 540),
-        (3600, 3300),
-        (86_400, 86_100),
-    ] {
+async fn a_session_is_renewed_when_about_a_tenth_of_its_life_is_left_at_most_five_minutes() {
+    for (life, margin) in [(10, 1), (30, 3), (600, 60), (3600, 300), (86_400, 300)] {
         let (stub, _, provider) = world();
         let key = SessionKey::new().duration(seconds(life));
+        let (life, margin) = (seconds(life), seconds(margin));
         let first = provider.get(&key).await.unwrap();
-        pass(seconds(renewed_at - 1) + Duration::from_millis(990)).await;
-        assert_eq!(provider.get(&key).await.unwrap(), first, "{life}");
-        assert_eq!(stub.exchanges(), 1, "{life}");
-        pass(Duration::from_millis(20)).await;
-        assert_ne!(provider.get(&key).await.unwrap(), first, "{life}");
-        assert_eq!(stub.exchanges(), 2, "{life}");
+        pass(life - margin * 11 / 10 - Duration::from_millis(10)).await;
+        assert_eq!(provider.get(&key).await.unwrap(), first, "{life:?}");
+        assert_eq!(stub.exchanges(), 1, "{life:?}");
+        pass(margin * 2 / 10 + Duration::from_millis(20)).await;
+        assert_ne!(provider.get(&key).await.unwrap(), first, "{life:?}");
+        assert_eq!(stub.exchanges(), 2, "{life:?}");
     }
 }
 
@@ -194,14 +191,6 @@ async fn when_everybody_gives_up_the_exchange_is_abandoned_and_the_next_caller_b
         assert!(tokio::time::timeout(seconds(1), get).await.is_err());
     };
     give_up(&provider).await;
-    stub.open();
-    let old = provider.get(&key).await.unwrap();
-    assert_eq!(stub.exchanges(), 2);
-
-    // Also while the old session is good, where nobody else would have waited.
-    pass(seconds(550)).await;
-    stub.close();
-    give_up(&provider).await;
     let cancel = Cancel::new();
     let cancelled = tokio::spawn({
         let (provider, key) = (provider.with_cancel(&cancel), key.clone());
@@ -214,8 +203,8 @@ async fn when_everybody_gives_up_the_exchange_is_abandoned_and_the_next_caller_b
     let nothing_is_kept = format!("{provider:?}").contains("under_way: 0");
     assert!(nothing_is_kept, "{provider:?}");
     stub.open();
-    assert_ne!(provider.get(&key).await.unwrap(), old);
-    assert_eq!(stub.exchanges(), 5);
+    provider.get(&key).await.unwrap();
+    assert_eq!(stub.exchanges(), 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -233,33 +222,34 @@ async fn a_failed_renewal_keeps_the_session_and_waits_longer_each_time() {
     let provider = SessionProvider::new(stub.client(&clock), source());
     let key = SessionKey::new();
     let old = provider.get(&key).await.unwrap();
-    pass(seconds(3301)).await;
+    pass(seconds(3331)).await;
     broken.store(true, Ordering::SeqCst);
 
     let mut attempts = Vec::new();
-    for second in 0..250 {
+    for tenth in 0..2680 {
         let before = stub.exchanges();
-        assert_eq!(provider.get(&key).await.unwrap(), old, "second {second}");
+        assert_eq!(provider.get(&key).await.unwrap(), old, "{tenth} / 10 s");
         if stub.exchanges() > before {
-            attempts.push(second);
+            attempts.push(f64::from(tenth) / 10.0);
         }
-        pass(seconds(1)).await;
+        pass(Duration::from_millis(100)).await;
     }
-    assert_eq!(attempts, [0, 1, 3, 7, 15, 31, 63, 123, 183, 243]);
+    assert_waits(&attempts, &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0]);
 
-    pass(seconds(50)).await;
+    pass(seconds(1)).await;
+    let before = stub.exchanges();
     let error = provider.get(&key).await.unwrap_err();
+    assert_eq!(error.code(), Some("APP_TOKEN_NOT_ACTIVE"), "it has expired");
     assert_eq!(
-        error.code(),
-        Some("APP_TOKEN_NOT_ACTIVE"),
-        "it has expired by now"
+        stub.exchanges(),
+        before + 1,
+        "and that alone is worth another try"
     );
     broken.store(false, Ordering::SeqCst);
-    assert_ne!(
-        provider.get(&key).await.unwrap(),
-        old,
-        "and then nobody waits"
-    );
+    provider.get(&key).await.unwrap_err();
+    pass(seconds(75)).await;
+    assert_ne!(provider.get(&key).await.unwrap(), old);
+    assert_eq!(stub.exchanges(), before + 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -351,10 +341,11 @@ async fn an_answer_that_names_no_expiry_counts_from_the_moment_of_asking() {
         key.duration = duration.map(seconds);
         let session = provider.get(&key).await.unwrap();
         assert_eq!(session.expiry, Some(EPOCH + i64::from(life)));
-        pass(seconds(u64::from(life) / 10 * 9 - 1)).await;
+        let tenth = seconds(u64::from(life) / 10);
+        pass(tenth * 89 / 10 - seconds(1)).await;
         provider.get(&key).await.unwrap();
         assert_eq!(stub.exchanges(), 1);
-        pass(seconds(2)).await;
+        pass(tenth / 5 + seconds(2)).await;
         provider.get(&key).await.unwrap();
         assert_eq!(stub.exchanges(), 2);
     }
@@ -449,7 +440,8 @@ async fn a_session_that_was_rejected_is_not_handed_out_to_those_who_still_wait_f
 
 #[tokio::test(start_paused = true)]
 async fn replacements_that_are_refused_as_well_are_minted_ever_more_rarely() {
-    for (reason, at_most) in [(KsFailure::Expired, 20), (KsFailure::LoggedOut, 13)] {
+    // A minute each in the end, or three quarters of one.
+    for (reason, at_most) in [(KsFailure::Expired, 24), (KsFailure::LoggedOut, 17)] {
         let (stub, _, provider) = world();
         // A caller that never gives up: ten calls a second for ten minutes.
         for _ in 0..6000 {
@@ -984,4 +976,733 @@ async fn a_session_of_the_provider_is_what_an_exchange_gives() {
     assert_eq!(given.privileges, exchanged.privileges);
     assert_eq!(given.dropped_privileges, ["edit:*"]);
     assert!(exchanged.expiry.unwrap() - given.expiry.unwrap() <= 1);
+}
+
+/// A day, which is the longest that a server can ask for.
+const DAY: u64 = 86_400;
+
+#[tokio::test(start_paused = true)]
+async fn no_retry_after_takes_the_provider_down_or_stops_it_for_longer_than_a_day() {
+    for (retry_after, longest) in [
+        ("18446744073709551615", DAY),
+        ("18446744073709551616", DAY),
+        ("999999999999999999999999999999", DAY),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", DAY),
+        ("86401", DAY),
+        ("600", 600),
+        ("-1", 2),
+        ("-18446744073709551616", 2),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 2),
+        ("Mon, 01 Jan 0001 00:00:00 GMT", 2),
+        ("", 2),
+        ("soon", 2),
+    ] {
+        let (stub, _, provider) = world();
+        let key = SessionKey::new().duration(seconds(600));
+        let old = provider.get(&key).await.unwrap();
+        pass(seconds(570)).await;
+        stub.limit_rate(retry_after);
+        assert_eq!(provider.get(&key).await.unwrap(), old, "{retry_after}");
+        assert_eq!(stub.exchanges(), 2, "{retry_after}");
+
+        let nothing_in_hand = SessionKey::new();
+        let error = provider.get(&nothing_in_hand).await.unwrap_err();
+        assert_eq!(error.http_status(), Some(429), "{retry_after}");
+        assert_eq!(stub.exchanges(), 3, "{retry_after}");
+        if longest > 2 {
+            pass(seconds(longest - 2)).await;
+            provider.get(&nothing_in_hand).await.unwrap_err();
+            assert_eq!(stub.exchanges(), 3, "{retry_after}");
+        }
+        pass(seconds(3)).await;
+        stub.lift_limit();
+        provider.get(&nothing_in_hand).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_session_a_failure_is_told_again_until_it_is_time_for_another_try() {
+    let (stub, _, provider) = world();
+    stub.limit_rate("600");
+    for _ in 0..100 {
+        let error = provider.get(&SessionKey::new()).await.unwrap_err();
+        assert_eq!(error.http_status(), Some(429));
+        pass(seconds(5)).await;
+    }
+    assert_eq!(stub.exchanges(), 1, "100 calls in 500 seconds");
+    let error = provider.get(&SessionKey::new()).await.unwrap_err();
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("100 s"), "when the next try is: {hint}");
+
+    stub.lift_limit();
+    pass(seconds(99)).await;
+    provider.get(&SessionKey::new()).await.unwrap_err();
+    pass(seconds(1)).await;
+    provider.get(&SessionKey::new()).await.unwrap();
+    assert_eq!(stub.exchanges(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_gone_is_tried_ever_more_rarely_and_found_again_within_75_seconds() {
+    let clock = VirtualClock::new(0);
+    let gone = Arc::new(AtomicBool::new(true));
+    let (time, is_gone) = (clock.clone(), Arc::clone(&gone));
+    let stub = Stub::new(move |_| {
+        if is_gone.load(Ordering::SeqCst) {
+            return exception("APP_TOKEN_ID_NOT_FOUND");
+        }
+        let expiry = time.unix_now().as_secs() + 3600;
+        format!(r#"{{"ks":"djJ8-session-of-the-stub-{expiry}","expiry":{expiry}}}"#)
+    });
+    let provider = SessionProvider::new(stub.client(&clock), source());
+    let mut attempts = Vec::new();
+    for tenth in 0..6000 {
+        let before = stub.exchanges();
+        let error = provider.get(&SessionKey::new()).await.unwrap_err();
+        assert_eq!(error.code(), Some("APP_TOKEN_ID_NOT_FOUND"));
+        if stub.exchanges() > before {
+            attempts.push(f64::from(tenth) / 10.0);
+        }
+        pass(Duration::from_millis(100)).await;
+    }
+    assert_waits(
+        &attempts,
+        &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0],
+    );
+
+    gone.store(false, Ordering::SeqCst);
+    pass(seconds(75)).await;
+    provider.get(&SessionKey::new()).await.unwrap();
+}
+
+/// Each wait is what is expected, a quarter more or less, and seen a tenth of a second too late.
+fn assert_waits(attempts: &[f64], expected: &[f64]) {
+    let mut waits: Vec<f64> = attempts.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    waits.truncate(expected.len());
+    let fits = |(wait, expected): (&f64, &f64)| {
+        (expected * 0.75 - 0.001..=expected * 1.25 + 0.101).contains(wait)
+    };
+    assert_eq!(waits.len(), expected.len(), "{attempts:?}");
+    assert!(waits.iter().zip(expected).all(fits), "{waits:?}");
+}
+
+/// A source whose token can be changed, and which counts how often it is asked.
+#[derive(Clone, Default)]
+struct Changing {
+    answer: Arc<Mutex<Option<(String, String)>>>,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Changing {
+    fn new(id: &str, token: &str) -> Self {
+        let changing = Self::default();
+        changing.set(id, token);
+        changing
+    }
+
+    fn set(&self, id: &str, token: &str) {
+        *self.answer.lock().unwrap() = Some((id.to_owned(), token.to_owned()));
+    }
+
+    fn source(&self) -> TokenSource {
+        let this = self.clone();
+        TokenSource::callable(move || {
+            this.asked.fetch_add(1, Ordering::SeqCst);
+            match this.answer.lock().unwrap().clone() {
+                Some((id, token)) => Ok(TokenCredentials::new(id, token)),
+                None => Err("the vault is sealed".into()),
+            }
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_token_in_the_source_is_tried_at_once() {
+    let clock = VirtualClock::new(0);
+    let stub = Stub::new(|params| match params["id"].as_str() {
+        "0_good" => format!(
+            r#"{{"ks":"djJ8-session-of-the-stub","expiry":{}}}"#,
+            EPOCH + 3600
+        ),
+        _ => exception("APP_TOKEN_ID_NOT_FOUND"),
+    });
+    let changing = Changing::new("0_gone", "0123456789abcdef");
+    let provider = SessionProvider::new(stub.client(&clock), changing.source());
+    provider.get(&SessionKey::new()).await.unwrap_err();
+    provider.get(&SessionKey::new()).await.unwrap_err();
+    assert_eq!(stub.exchanges(), 1);
+    // The same id with another value counts as another token, too.
+    pass(Duration::from_millis(1500)).await;
+    provider.get(&SessionKey::new()).await.unwrap_err();
+    assert_eq!(stub.exchanges(), 2);
+    changing.set("0_gone", "fedcba9876543210");
+    provider.get(&SessionKey::new()).await.unwrap_err();
+    assert_eq!(stub.exchanges(), 3);
+    changing.set("0_good", "0123456789abcdef");
+    pass(seconds(1)).await;
+    provider.get(&SessionKey::new()).await.unwrap();
+    assert_eq!(stub.exchanges(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_goes_wrong_in_the_source_alone_holds_nobody_up() {
+    let (stub, clock, _) = world();
+    let changing = Changing::default();
+    let provider = SessionProvider::new(stub.client(&clock), changing.source());
+    let error = provider.get(&SessionKey::new()).await.unwrap_err();
+    assert!(error.message().contains("the vault is sealed"), "{error}");
+    changing.set(ID, "0123456789abcdef");
+    provider.get(&SessionKey::new()).await.unwrap();
+    assert_eq!(stub.exchanges(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_minting_has_to_wait_the_source_is_asked_once_a_second_at_most() {
+    // After a failure, and after replacements were refused.
+    for refused in [false, true] {
+        let (stub, clock, _) = world();
+        let changing = Changing::new(ID, "0123456789abcdef");
+        let provider = SessionProvider::new(stub.client(&clock), changing.source());
+        let key = SessionKey::new();
+        if refused {
+            for _ in 0..2 {
+                let session = provider.get(&key).await.unwrap();
+                let rejected = provider.reject(&session, KsFailure::LoggedOut).await;
+                rejected.unwrap_err();
+            }
+        } else {
+            stub.limit_rate("600");
+            provider.get(&key).await.unwrap_err();
+        }
+        let (asked, exchanges) = (changing.asked.load(Ordering::SeqCst), stub.exchanges());
+        for _ in 0..1000 {
+            provider.get(&key).await.unwrap_err();
+            pass(Duration::from_millis(10)).await;
+        }
+        let asked = changing.asked.load(Ordering::SeqCst) - asked;
+        assert!((1..=11).contains(&asked), "{asked} times in ten seconds");
+        assert_eq!(stub.exchanges(), exchanges);
+    }
+}
+
+/// What panics in a flight, and until when.
+#[derive(Clone, Debug)]
+struct Panics {
+    what: &'static str,
+    now: Arc<AtomicBool>,
+}
+
+impl Panics {
+    fn at(&self, what: &str) {
+        assert!(
+            self.what != what || !self.now.load(Ordering::SeqCst),
+            "on purpose"
+        );
+    }
+}
+
+#[derive(Debug)]
+struct PanickingCache(MemoryCache, Panics);
+
+impl SessionCache for PanickingCache {
+    fn get<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Option<Arc<CachedSession>>> {
+        self.0.get(key)
+    }
+
+    fn put<'a>(&'a self, key: &'a SessionKey, session: Arc<CachedSession>) -> BoxFuture<'a, ()> {
+        self.1.at("cache");
+        self.0.put(key, session)
+    }
+
+    fn remove<'a>(&'a self, key: &'a SessionKey, ks: &'a Secret) -> BoxFuture<'a, bool> {
+        self.0.remove(key, ks)
+    }
+}
+
+#[derive(Debug)]
+struct PanickingClock(VirtualClock, Panics);
+
+impl Clock for PanickingClock {
+    fn unix_now(&self) -> Duration {
+        self.0.unix_now()
+    }
+
+    fn steady_now(&self) -> Duration {
+        self.0.steady_now()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        // The deadline of a request: nobody else waits for so long.
+        assert!(
+            duration < seconds(10) || self.1.what != "clock" || !self.1.now.load(Ordering::SeqCst),
+            "on purpose"
+        );
+        self.0.sleep(duration)
+    }
+}
+
+#[derive(Debug)]
+struct PanickingTransport(Arc<Stub>, Panics);
+
+impl Transport for PanickingTransport {
+    fn post(
+        &self,
+        url: &str,
+        body: Bytes,
+    ) -> BoxFuture<'_, Result<TransportAnswer, TransportError>> {
+        let answer = self.0.post(url, body);
+        Box::pin(async {
+            let answer = answer.await;
+            self.1.at("transport");
+            answer
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_what_it_is_given_is_an_error_for_all_who_wait_and_over_with_the_next_call() {
+    for what in ["cache", "clock", "transport", "token source"] {
+        let panics = Panics {
+            what,
+            now: Arc::new(AtomicBool::new(true)),
+        };
+        let (stub, clock, _) = world();
+        let client = Client::builder()
+            .service_url("https://stub.example")
+            .partner_id(102)
+            .max_retries(0)
+            .clock(Arc::new(PanickingClock(clock, panics.clone())))
+            .transport(Arc::new(PanickingTransport(
+                Arc::clone(&stub),
+                panics.clone(),
+            )))
+            .build()
+            .unwrap();
+        let source = TokenSource::callable({
+            let panics = panics.clone();
+            move || {
+                panics.at("token source");
+                Ok(TokenCredentials::new(ID, "0123456789abcdef"))
+            }
+        });
+        let provider = SessionProvider::builder(source)
+            .cache(Arc::new(PanickingCache(
+                MemoryCache::new(10),
+                panics.clone(),
+            )))
+            .build(client);
+        let key = SessionKey::new().duration(seconds(600));
+        let callers: Vec<_> = (0..10)
+            .map(|_| {
+                let (provider, key) = (provider.clone(), key.clone());
+                tokio::spawn(async move { provider.get(&key).await })
+            })
+            .collect();
+        for caller in callers {
+            let error = caller
+                .await
+                .expect("the caller does not panic")
+                .unwrap_err();
+            assert!(error.message().contains("panicked"), "{what}: {error}");
+        }
+        // The client contains a panic of its transport, which is then a failed exchange like others.
+        let waits = what == "transport";
+        assert_eq!(
+            format!("{provider:?}").contains("under_way: 0"),
+            !waits,
+            "{what}"
+        );
+        panics.now.store(false, Ordering::SeqCst);
+        if waits {
+            pass(seconds(2)).await;
+        }
+        let good = provider.get(&key).await.unwrap();
+
+        pass(seconds(590)).await;
+        panics.now.store(true, Ordering::SeqCst);
+        assert_eq!(provider.get(&key).await.unwrap(), good, "{what}");
+    }
+}
+
+/// On several threads, where a caller may look at an exchange at the moment at which it panics.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_waits_for_ever_for_an_exchange_that_panicked() {
+    let clock = VirtualClock::new(0);
+    let stub = Stub::new(|_| {
+        std::thread::sleep(Duration::from_millis(2));
+        panic!("on purpose")
+    });
+    let provider = SessionProvider::new(stub.client(&clock), source());
+    for round in 0..20 {
+        let key = SessionKey::new().user_id(format!("user-{round}"));
+        let callers: Vec<_> = (0..50)
+            .map(|_| {
+                let (provider, key) = (provider.clone(), key.clone());
+                tokio::spawn(async move { provider.get(&key).await })
+            })
+            .collect();
+        for caller in callers {
+            let ended = tokio::time::timeout(seconds(20), caller).await;
+            let error = ended
+                .expect("it ends")
+                .expect("without a panic")
+                .unwrap_err();
+            assert!(error.message().contains("panicked"), "{error}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_a_good_session_waits_50_ms_for_its_renewal_which_goes_on_without_anybody() {
+    let (stub, clock, provider) = world();
+    let key = SessionKey::new().duration(seconds(600));
+    let old = provider.get(&key).await.unwrap();
+    pass(seconds(570)).await;
+    stub.close();
+    let asked = clock.steady_now();
+    assert_eq!(provider.get(&key).await.unwrap(), old);
+    let waited = clock.steady_now() - asked;
+    // Tokio's timers are exact to a millisecond.
+    assert!(waited <= Duration::from_millis(51), "{waited:?}");
+    for _ in 0..100 {
+        let asked = clock.steady_now();
+        assert_eq!(provider.get(&key).await.unwrap(), old);
+        assert_eq!(clock.steady_now(), asked, "the others do not wait at all");
+    }
+    stub.open();
+    settle().await;
+    assert_ne!(provider.get(&key).await.unwrap(), old);
+    assert_eq!(stub.exchanges(), 2, "the one that the first of them began");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_is_not_lost_with_the_caller_who_began_it() {
+    for by_cancel in [false, true] {
+        let (stub, _, provider) = world();
+        let key = SessionKey::new().duration(seconds(600));
+        let old = provider.get(&key).await.unwrap();
+        pass(seconds(570)).await;
+        stub.close();
+        let cancel = Cancel::new();
+        let caller = tokio::spawn({
+            let (provider, key) = (provider.with_cancel(&cancel), key.clone());
+            async move { provider.get(&key).await }
+        });
+        settle().await;
+        if by_cancel {
+            cancel.trigger();
+            let error = caller.await.unwrap().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Cancelled);
+        } else {
+            caller.abort();
+        }
+        settle().await;
+        stub.open();
+        settle().await;
+        assert_ne!(provider.get(&key).await.unwrap(), old);
+        assert_eq!(stub.exchanges(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_ends_while_its_renewal_is_waited_for_is_not_handed_out() {
+    let (stub, _, provider) = world();
+    let key = SessionKey::new().duration(seconds(600));
+    let old = provider.get(&key).await.unwrap();
+    pass(seconds(600) - Duration::from_millis(20)).await;
+    stub.close();
+    let caller = tokio::spawn({
+        let (provider, key) = (provider.clone(), key.clone());
+        async move { provider.get(&key).await.unwrap() }
+    });
+    tokio::time::sleep(seconds(5)).await;
+    assert!(!caller.is_finished());
+    stub.open();
+    assert_ne!(caller.await.unwrap(), old);
+    assert_eq!(stub.exchanges(), 2);
+}
+
+/// The machine's clock, which can be put forward.
+#[derive(Debug)]
+struct ForwardClock {
+    start: Instant,
+    forward: AtomicU64,
+}
+
+impl ForwardClock {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            start: Instant::now(),
+            forward: AtomicU64::new(0),
+        })
+    }
+
+    fn shift(&self) -> Duration {
+        seconds(self.forward.load(Ordering::SeqCst))
+    }
+}
+
+impl Clock for ForwardClock {
+    fn unix_now(&self) -> Duration {
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap();
+        now + self.shift()
+    }
+
+    fn steady_now(&self) -> Duration {
+        self.start.elapsed() + self.shift()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+/// How long it takes the server to answer a renewal, in milliseconds.
+const STALL: u64 = 2000;
+
+/// A sandbox that is about to stall, a client's builder for it, the clock to put forward and a token.
+fn about_to_stall() -> (Sandbox, ClientBuilder, Arc<ForwardClock>, TokenSource) {
+    let sandbox = sandbox();
+    let token = admin_blocking(&sandbox)
+        .add_token(&NewToken::new())
+        .unwrap();
+    let clock = ForwardClock::new();
+    let builder = builder(&sandbox).clock(Arc::clone(&clock) as Arc<dyn Clock>);
+    (
+        sandbox,
+        builder,
+        clock,
+        TokenSource::value(token.id, token.token.unwrap()),
+    )
+}
+
+/// Five seconds before the end of a session that lives for sixty.
+fn stall(sandbox: &Sandbox, clock: &ForwardClock) {
+    clock.forward.store(55, Ordering::SeqCst);
+    sandbox.set_clock_offset(55.0);
+    sandbox.add_fault(Fault::new(
+        "appToken.startSession",
+        FaultKind::Latency { ms: STALL },
+    ));
+}
+
+fn assert_short(mut times: Vec<Duration>) {
+    times.sort_unstable();
+    let (p99, longest) = (times[times.len() * 99 / 100], times[times.len() - 1]);
+    println!("a get took up to {p99:?} in 99 of 100 cases, {longest:?} at most");
+    assert!(p99 <= Duration::from_millis(60), "{p99:?}");
+    assert!(longest <= Duration::from_millis(150), "{longest:?}");
+}
+
+/// For tests that count the threads of this process.
+static COUNTS_THREADS: Mutex<()> = Mutex::new(());
+
+/// Threads of this process that carry on what their callers left.
+fn helper_threads() -> usize {
+    std::fs::read_dir("/proc/self/task")
+        .unwrap()
+        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok())
+        .filter(|name| name.starts_with("kaltura-renew"))
+        .count()
+}
+
+#[test]
+fn a_stalled_server_holds_up_no_thread_that_has_a_good_session() {
+    let _alone = COUNTS_THREADS
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    let (sandbox, builder, clock, source) = about_to_stall();
+    let client = Arc::new(blocking::Client::new(builder).unwrap());
+    let provider = blocking::SessionProvider::new(client, SessionProvider::builder(source));
+    let key = SessionKey::new().duration(seconds(60));
+    let old = provider.get(&key).unwrap();
+    stall(&sandbox, &clock);
+    let mut times = Vec::new();
+    for _ in 0..1000 {
+        let asked = Instant::now();
+        assert_eq!(provider.get(&key).unwrap(), old);
+        times.push(asked.elapsed());
+        std::thread::sleep(Duration::from_micros(500));
+    }
+    assert_short(times);
+    assert_eq!(helper_threads(), 1);
+
+    // Nobody calls, and it goes on.
+    std::thread::sleep(Duration::from_millis(STALL));
+    assert_eq!(helper_threads(), 0, "it ends with what it is there for");
+    let asked = Instant::now();
+    assert_ne!(provider.get(&key).unwrap(), old);
+    assert!(asked.elapsed() < Duration::from_millis(20), "it was there");
+    assert_eq!(arrived(&sandbox, "appToken.startSession"), 2);
+}
+
+#[test]
+fn a_blocking_client_that_is_closed_takes_its_renewals_with_it() {
+    let _alone = COUNTS_THREADS
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    let (sandbox, builder, clock, source) = about_to_stall();
+    let client = Arc::new(blocking::Client::new(builder).unwrap());
+    let provider = blocking::SessionProvider::new(client, SessionProvider::builder(source));
+    let key = SessionKey::new().duration(seconds(60));
+    let old = provider.get(&key).unwrap();
+    stall(&sandbox, &clock);
+    let stalled = Instant::now();
+    assert_eq!(provider.get(&key).unwrap(), old);
+    let wait_for_helper_threads = |count| {
+        while helper_threads() != count {
+            assert!(stalled.elapsed() < Duration::from_millis(STALL / 2));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    wait_for_helper_threads(1);
+    drop(provider);
+    wait_for_helper_threads(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stalled_server_holds_up_no_task_that_has_a_good_session() {
+    // Not a blocking thread of the runtime's, where the blocking client refuses to work.
+    let prepared = std::thread::spawn(about_to_stall).join().unwrap();
+    let (sandbox, builder, clock, source) = prepared;
+    let provider = SessionProvider::new(builder.build().unwrap(), source);
+    let key = SessionKey::new().duration(seconds(60));
+    let old = provider.get(&key).await.unwrap();
+    stall(&sandbox, &clock);
+    let mut times = Vec::new();
+    for _ in 0..1000 {
+        let asked = Instant::now();
+        assert_eq!(provider.get(&key).await.unwrap(), old);
+        times.push(asked.elapsed());
+    }
+    assert_short(times);
+    tokio::time::sleep(Duration::from_millis(STALL)).await;
+    assert_ne!(provider.get(&key).await.unwrap(), old);
+    assert_eq!(arrived(&sandbox, "appToken.startSession"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn not_everybody_renews_at_the_same_moment() {
+    let mut renewed_at = HashSet::new();
+    for _ in 0..30 {
+        let (stub, _, provider) = world();
+        let key = SessionKey::new().duration(seconds(600));
+        provider.get(&key).await.unwrap();
+        pass(seconds(530)).await;
+        let mut second = 530;
+        while stub.exchanges() == 1 {
+            provider.get(&key).await.unwrap();
+            pass(seconds(1)).await;
+            second += 1;
+        }
+        assert!((534..=548).contains(&second), "{second}");
+        renewed_at.insert(second);
+    }
+    assert!(renewed_at.len() > 3, "{renewed_at:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_long_a_renewal_is_waited_for_can_be_set() {
+    let (stub, clock, _) = world();
+    for wait in [Duration::ZERO, seconds(2)] {
+        let provider = SessionProvider::builder(source())
+            .renewal_wait(wait)
+            .build(stub.client(&clock));
+        let key = SessionKey::new().duration(seconds(600));
+        let old = provider.get(&key).await.unwrap();
+        pass(seconds(570)).await;
+        stub.close();
+        let asked = clock.steady_now();
+        assert_eq!(provider.get(&key).await.unwrap(), old);
+        let waited = clock.steady_now() - asked;
+        assert!(waited >= wait && waited <= wait + Duration::from_millis(1));
+        stub.open();
+        settle().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_fails_after_its_caller_has_left_is_not_begun_again_at_once() {
+    let (stub, _, provider) = world();
+    let key = SessionKey::new().duration(seconds(600));
+    let old = provider.get(&key).await.unwrap();
+    pass(seconds(570)).await;
+    stub.close();
+    stub.limit_rate("10");
+    assert_eq!(provider.get(&key).await.unwrap(), old);
+    stub.open();
+    settle().await;
+    for _ in 0..9 {
+        assert_eq!(provider.get(&key).await.unwrap(), old);
+        pass(seconds(1)).await;
+    }
+    assert_eq!(stub.exchanges(), 2);
+    stub.lift_limit();
+    pass(seconds(2)).await;
+    assert_ne!(provider.get(&key).await.unwrap(), old);
+}
+
+/// A network without a server.
+#[derive(Debug, Default)]
+struct Nowhere(AtomicUsize);
+
+impl Transport for Nowhere {
+    fn post(&self, _: &str, _: Bytes) -> BoxFuture<'_, Result<TransportAnswer, TransportError>> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async { Err(TransportError::NotSent("no route".to_owned())) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_an_outage_few_calls_wait_for_the_clients_retries() {
+    let (clock, nowhere) = (VirtualClock::new(0), Arc::new(Nowhere::default()));
+    let client = Client::builder()
+        .service_url("https://stub.example")
+        .partner_id(102)
+        .clock(Arc::new(clock.clone()))
+        .transport(Arc::clone(&nowhere) as Arc<dyn Transport>)
+        .build()
+        .unwrap();
+    let provider = SessionProvider::new(client, source());
+    let (mut at_once, mut waited) = (0, 0);
+    while clock.steady_now() < seconds(600) {
+        let asked = clock.steady_now();
+        let error = provider.get(&SessionKey::new()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Connect);
+        match clock.steady_now() - asked {
+            Duration::ZERO => at_once += 1,
+            _ => waited += 1,
+        }
+        pass(Duration::from_millis(100)).await;
+    }
+    assert!(waited <= 18, "{waited} calls waited");
+    assert!(at_once >= 4000, "{at_once} calls had their answer at once");
+    assert_eq!(nowhere.0.load(Ordering::SeqCst), 4 * waited);
+}
+
+#[test]
+fn a_queues_thread_carries_on_the_renewals_of_its_calls() {
+    let (sandbox, builder, clock, source) = about_to_stall();
+    let client = Arc::new(blocking::Client::new(builder).unwrap());
+    let provider = SessionProvider::builder(source);
+    let provider = blocking::SessionProvider::new(Arc::clone(&client), provider);
+    let key = SessionKey::new().duration(seconds(60));
+    let queue = Queue::<(), Session>::new(10).unwrap();
+    let get = || {
+        let (provider, key) = (provider.provider().unwrap(), key.clone());
+        let get = |_| async move { provider.get(&key).await };
+        queue.submit(&client, (), get).unwrap();
+        let done = queue.next(Some(seconds(20))).unwrap().unwrap();
+        done.result.unwrap().unwrap()
+    };
+    let old = get();
+    stall(&sandbox, &clock);
+    let asked = Instant::now();
+    assert_eq!(get(), old);
+    assert!(asked.elapsed() < Duration::from_millis(150));
+    std::thread::sleep(Duration::from_millis(STALL + 200));
+    let asked = Instant::now();
+    assert_ne!(get(), old);
+    assert!(asked.elapsed() < Duration::from_millis(20), "it was there");
+    assert_eq!(arrived(&sandbox, "appToken.startSession"), 2);
 }

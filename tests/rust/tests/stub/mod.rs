@@ -22,6 +22,8 @@ pub(crate) struct Stub {
     opened: Notify,
     /// What the server says the time is.
     date: Mutex<Option<String>>,
+    /// A status other than 200 and its `Retry-After`, in place of every answer to an exchange.
+    refusal: Mutex<Option<(u16, String)>>,
 }
 
 impl fmt::Debug for Stub {
@@ -38,6 +40,7 @@ impl Stub {
             closed: AtomicBool::new(false),
             opened: Notify::new(),
             date: Mutex::default(),
+            refusal: Mutex::default(),
         })
     }
 
@@ -56,6 +59,16 @@ impl Stub {
     /// Puts this into every answer as its `Date`.
     pub(crate) fn set_date(&self, date: &str) {
         *self.date.lock().unwrap() = Some(date.to_owned());
+    }
+
+    /// Refuses every exchange from now on: 429, and try again when `retry_after` says.
+    pub(crate) fn limit_rate(&self, retry_after: &str) {
+        *self.refusal.lock().unwrap() = Some((429, retry_after.to_owned()));
+    }
+
+    /// Ends [`Stub::limit_rate`].
+    pub(crate) fn lift_limit(&self) {
+        *self.refusal.lock().unwrap() = None;
     }
 
     /// How many exchanges have arrived.
@@ -91,6 +104,11 @@ impl Transport for Stub {
             self.exchanges.fetch_add(1, Ordering::SeqCst);
             while self.closed.load(Ordering::SeqCst) {
                 self.opened.notified().await;
+            }
+            if let Some((status, retry_after)) = self.refusal.lock().unwrap().clone() {
+                let mut refusal = TransportAnswer::new(status, "");
+                refusal.retry_after = Some(retry_after);
+                return Ok(refusal);
             }
             let params = form_urlencoded::parse(&body).into_owned().collect();
             let mut answer = json((self.answer)(&params));
