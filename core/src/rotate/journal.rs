@@ -239,8 +239,8 @@ impl Journal {
                 "has something else in line {line}: give another file"
             ))
             .with_hint(
-                "nothing in the file was changed; in a journal that was damaged, the line can be \
-                 taken out, and its rotation goes on from the line before",
+                "nothing in the file was changed; in a journal that was damaged, take that line out, \
+                 and finish its rotations rather than undo them",
             )),
             None => Ok(Self {
                 path,
