@@ -285,7 +285,7 @@ pub struct TokenUpdate {
 pub enum TokenField {
     /// Whoever exchanges the token then chooses the type, ADMIN included.
     SessionType,
-    /// The server then takes the account's maximum.
+    /// On an account without a maximum of its own, sessions are then dead at birth.
     SessionDuration,
     /// The token then gives no privileges.
     SessionPrivileges,

@@ -113,7 +113,7 @@ class TestRotate:
     def test_a_file_gets_it_and_stdout_says_what_came_of_it(
         self, shell: Shell, sandbox: Sandbox, old: AppToken
     ) -> None:
-        ended = shell.new("rotate", old.id, "-o", "token.json", "--expiry", "2040-01-01T00:00:00Z")
+        ended = shell.new("rotate", old.id, "-o", "token.json", "--expiry", "2037-01-01T00:00:00Z")
         assert ended.code == 0, ended
         assert_silent(ended, sandbox)
         path = shell.directory / "token.json"
@@ -125,7 +125,7 @@ class TestRotate:
             f"  finish with: kaltura-app-token delete {old.id}",
         ]
         new = sandbox.client().get_token(handed["id"])
-        assert (new.expiry, new.hash_type) == (2208988800, "SHA1")
+        assert (new.expiry, new.hash_type) == (2114380800, "SHA1")
 
     @pytest.mark.parametrize("words", [["--delete-now"], ["--delete-after", "1s"]])
     def test_a_program_gets_them_and_the_old_ones_go(
@@ -539,7 +539,7 @@ class TestEnsure:
             (["--description", ""], "needs one"),
             (["--description", "x", "--expiry", "+30d"], "another one at each call"),
             (["--description", "x", "--expiry", "0"], "expiry"),
-            (["--description", "x", "--expiry", "2040-01-01T00:00:00Z"], "the last time that"),
+            (["--description", "x", "--expiry", "2040-01-01T00:00:00Z"], "the latest time that"),
         ],
     )
     def test_what_could_not_be_found_again_is_refused(

@@ -5,12 +5,6 @@ use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::model::{AppToken, HashType, NewToken, TokenFilter, TokenStatus};
 
-/// What the server stores: it cuts off longer texts and lowers later times without a word, and the token
-/// would then not be found again.
-const LAST_EXPIRY: i64 = i32::MAX as i64;
-const MAX_USER_ID_CHARACTERS: usize = 100;
-const MAX_PRIVILEGES_BYTES: usize = 65_535;
-
 /// What [`ensure`] found or made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -43,8 +37,7 @@ pub async fn ensure(client: &Client, wanted: &NewToken) -> Result<Ensured> {
             "description: a token that is to be found again needs one",
         ));
     }
-    check_limits(wanted)?;
-    // Refuses input that the server would misread, also when a token is found.
+    // Refuses input that the server would misread or cut, also when a token is found.
     client.preview_add(wanted)?;
     if let Some(found) = settle(look(client, wanted).await?, None) {
         return Ok(found);
@@ -68,39 +61,6 @@ pub async fn ensure(client: &Client, wanted: &NewToken) -> Result<Ensured> {
         created: true,
         duplicates: Vec::new(),
     }))
-}
-
-fn check_limits(wanted: &NewToken) -> Result<()> {
-    let refuse = |what: String| Err(Error::config(format!("{what} that the server stores")));
-    if let Some(expiry) = wanted.expiry
-        && expiry > LAST_EXPIRY
-    {
-        return refuse(format!(
-            "expiry: {expiry} is later than {LAST_EXPIRY}, the last time"
-        ));
-    }
-    let characters = wanted
-        .session_user_id
-        .as_deref()
-        .unwrap_or_default()
-        .chars()
-        .count();
-    if characters > MAX_USER_ID_CHARACTERS {
-        return refuse(format!(
-            "sessionUserId: {characters} characters are more than the {MAX_USER_ID_CHARACTERS} characters"
-        ));
-    }
-    let bytes = wanted
-        .session_privileges
-        .as_deref()
-        .unwrap_or_default()
-        .len();
-    if bytes > MAX_PRIVILEGES_BYTES {
-        return refuse(format!(
-            "sessionPrivileges: {bytes} bytes are more than the {MAX_PRIVILEGES_BYTES} bytes"
-        ));
-    }
-    Ok(())
 }
 
 /// The tokens that work and are what is wanted.
