@@ -411,10 +411,13 @@ async fn what_the_server_would_not_store_as_it_is_asked_for_is_refused_with_the_
     let wanted = || NewToken::new().description("a");
     for (wanted, limit) in [
         (wanted().expiry(2_147_483_648), "2147483647"),
-        (wanted().session_user_id("ü".repeat(101)), "100 characters"),
+        (
+            wanted().session_user_id("ü".repeat(101)),
+            "keeps 100 of them",
+        ),
         (
             wanted().session_privileges(format!("sview:{}", "é".repeat(32_765))),
-            "65535 bytes",
+            "keeps 65535 of them",
         ),
     ] {
         let error = ensure(&client, &wanted).await.unwrap_err();
