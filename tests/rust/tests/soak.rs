@@ -199,6 +199,7 @@ async fn work(
     counts: Arc<Counts>,
 ) {
     let mut numbers = Numbers(number as u64);
+    let mut last_expiry = Duration::ZERO;
     while clock.steady_now() < end {
         let life = LIVES[number % LIVES.len()];
         let user = user_of(number % (2 * LIVES.len()));
@@ -210,6 +211,7 @@ async fn work(
             0 => Duration::from_secs(u64::from(life) / 15),
             _ => Duration::ZERO,
         };
+        let asked_at = tokio::time::Instant::now();
         let asked = provider.get_with(&key, min_remaining);
         counts.gets.fetch_add(1, Ordering::SeqCst);
         // Now and then somebody has no patience.
@@ -234,6 +236,11 @@ async fn work(
                 assert!(expiry > now, "an expired session was handed out");
                 // The server counts in whole seconds.
                 assert!(expiry + Duration::from_secs(1) >= now + min_remaining);
+                // The last one of this task, or a later one, was good all the time.
+                if last_expiry > now + min_remaining + 2 * Duration::from_secs(1) {
+                    assert!(asked_at.elapsed() <= Duration::from_millis(51));
+                }
+                last_expiry = expiry;
             }
         }
         let pause = Duration::from_millis(1000 + numbers.below(8000));
