@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{FORM, admin, call, code, control, request, request_with};
+use common::{FORM, add, admin, call, code, control, exchange, request, request_with, widget};
 use kaltura_sandbox::{Fault, FaultKind, Sandbox};
 use serde_json::{Value, json};
 
@@ -128,8 +128,9 @@ fn a_hundred_thousand_names_are_answered_at_once() {
         ),
     ];
     for (kind, body) in requests {
-        // Of a form a thousand fields are read, of JSON all of them: as many times as long, not squared.
-        let seconds = if kind == "application/json" { 5 } else { 1 };
+        // Of a form a thousand fields are read, of JSON all: a second or two, not the minute of a search for
+        // each of them among the others.
+        let seconds = if kind == "application/json" { 10 } else { 1 };
         for target in [PING, "/api_v3/service/multirequest?format=1"] {
             let started = Instant::now();
             let answer = request(sandbox.port(), "POST", target, Some(kind), body.as_bytes());
@@ -142,6 +143,30 @@ fn a_hundred_thousand_names_are_answered_at_once() {
             );
         }
     }
+}
+
+#[test]
+fn a_hundred_thousand_privileges_are_answered_at_once() {
+    let sandbox = Sandbox::start().unwrap();
+    let (ks, widget) = (admin(&sandbox, &[]), widget(&sandbox));
+    let names: Vec<String> = (0..100_000).map(|i| format!("p{i}")).collect();
+    let privileges = names.join(",");
+    let token = add(
+        &sandbox,
+        &ks,
+        &[("appToken[sessionPrivileges]", &privileges)],
+    );
+    let started = Instant::now();
+    admin(&sandbox, &[("privileges", &privileges)]);
+    let extra = [("sessionPrivileges", privileges.as_str())];
+    let minted = exchange(&sandbox, &widget, &token, &extra);
+    call(
+        &sandbox,
+        "session.get",
+        &[("ks", minted["ks"].as_str().unwrap())],
+    );
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(30), "{took:?}");
 }
 
 #[test]
