@@ -183,6 +183,49 @@ fn as_in_php_the_first_thousand_names_of_a_form_are_read() {
 }
 
 #[test]
+fn a_multirequest_is_not_copied_into_more_memory_than_php_has() {
+    let sandbox = Sandbox::start().unwrap();
+    let ks = admin(&sandbox, &[]);
+    let long = "d".repeat(60_000);
+    let token = add(&sandbox, &ks, &[("appToken[description]", &long)]);
+    let send = |requests: Value| {
+        let target = "/api_v3/service/multirequest?format=1";
+        let (kind, body) = (Some("application/json"), requests.to_string());
+        let answer = request(sandbox.port(), "POST", target, kind, body.as_bytes());
+        answer.unwrap().json()
+    };
+    let each = 50;
+    let many = 100;
+    // What is referred to, over and over.
+    let mut requests =
+        json!({ "1": { "service": "appToken", "action": "get", "ks": ks, "id": token["id"] } });
+    for index in 2..=many {
+        let x = "{1:result:description}\n".repeat(each);
+        requests[index.to_string()] = json!({ "service": "system", "action": "ping", "x": x });
+    }
+    let answers = send(requests);
+    assert_eq!((&answers[1], &answers[10]), (&json!(true), &json!(true)));
+    assert_eq!(code(&answers[many - 1]), "INTERNAL_SERVERL_ERROR");
+    // What all of them share.
+    let mut requests = json!({ "clientTag": long.repeat(each) });
+    for index in 1..=many {
+        requests[index.to_string()] = json!({ "service": "system", "action": "ping" });
+    }
+    let answers = send(requests);
+    assert_eq!((&answers[0], &answers[10]), (&json!(true), &json!(true)));
+    assert_eq!(code(&answers[many - 1]), "INTERNAL_SERVERL_ERROR");
+    // What they answer.
+    let mut requests = json!({ "ks": ks });
+    let list = json!({ "service": "appToken", "action": "get", "id": token["id"] });
+    for index in 1..=3_000 {
+        requests[index.to_string()] = list.clone();
+    }
+    let answers = send(requests);
+    assert_eq!(answers[10]["description"], long);
+    assert_eq!(code(&answers[2_999]), "INTERNAL_SERVERL_ERROR");
+}
+
+#[test]
 fn a_body_over_eight_mebibytes_is_refused_with_the_limit() {
     let sandbox = Sandbox::start().unwrap();
     let body = |bytes: usize| [b"x=".as_slice(), &vec![b'a'; bytes - 2]].concat();
