@@ -69,7 +69,8 @@ with Sandbox() as sandbox:
     for levels in (65, 2_500, 50_000, 200_000):
         for level in ("[a]", "[]", ":a"):
             name = "x" + level * levels
-            part = f'--b\\r\\nContent-Disposition: form-data; name="{name}"\\r\\n\\r\\n1\\r\\n--b--\\r\\n'
+            head = f'--b\\r\\nContent-Disposition: form-data; name="{name}"'
+            part = head + "\\r\\n\\r\\n1\\r\\n--b--\\r\\n"
             assert post(ping, name + "=1") == 200
             assert post(ping, part, "multipart/form-data; boundary=b") == 200
             assert post(ping, json.dumps({name: 1}), "application/json") == 200

@@ -51,6 +51,20 @@ impl Value {
         }
     }
 
+    /// About how many bytes of text it holds.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Null | Self::Bool(_) | Self::Int(_) => 0,
+            Self::Text(text) => text.len(),
+            Self::List(items) => items.iter().map(Self::size).sum(),
+            Self::Object(object) => object.fields.iter().map(|(_, value)| value.size()).sum(),
+            Self::Failure(exception) => {
+                let args = exception.args.iter().map(|(_, value)| value.len());
+                exception.message.len() + args.sum::<usize>()
+            }
+        }
+    }
+
     /// As PHP's `json_encode` writes it, null properties left out.
     pub(crate) fn to_json(&self) -> String {
         let mut out = String::with_capacity(256);

@@ -19,6 +19,8 @@ use crate::server::App;
 use crate::session;
 use crate::state::{State, session_group, session_key};
 
+/// How much a multirequest may copy from one request to another and answer: PHP's `memory_limit`.
+const MULTIREQUEST_MEMORY: usize = 128 << 20;
 const SERVER_VERSION: &str = "Venus-22.19.0";
 
 /// Where a request came from and what it was addressed to; sessions can be restricted by both.
@@ -436,6 +438,7 @@ pub(crate) fn multi(app: &App, params: &Params, origin: Origin<'_>) -> Value {
         .unwrap_or(1)
         .min(1);
     let mut results: Vec<Value> = Vec::new();
+    let mut memory = Memory(MULTIREQUEST_MEMORY);
     for index in first.. {
         let Some(request) = requests.get_mut(&index) else {
             break;
@@ -443,23 +446,47 @@ pub(crate) fn multi(app: &App, params: &Params, origin: Origin<'_>) -> Value {
         if !request.is_set("service") || !request.is_set("action") {
             break;
         }
-        for name in ["clientTag", "ks", "partnerId"] {
-            if let (false, Some(value)) = (request.is_set(name), common.get(name)) {
-                request.set(name, value.clone());
-            }
-        }
-        request.remove("format");
-        let result = substitute(request, &results).and_then(|()| single(app, request, origin));
-        results.push(result.unwrap_or_else(Value::Failure));
+        let result = inherit(request, &common, &mut memory)
+            .and_then(|()| substitute(request, &results, &mut memory))
+            .and_then(|()| single(app, request, origin))
+            .unwrap_or_else(Value::Failure);
+        let kept = memory.take(result.size());
+        results.push(kept.map_or_else(Value::Failure, |()| result));
     }
     Value::List(results)
 }
 
+/// What is left of the memory of a multirequest.
+struct Memory(usize);
+
+impl Memory {
+    fn take(&mut self, bytes: usize) -> Result<(), Exception> {
+        self.0 = self.0.checked_sub(bytes).ok_or_else(Exception::internal)?;
+        Ok(())
+    }
+}
+
+/// Gives a request what it does not say itself and the multirequest says for all.
+fn inherit(request: &mut Params, common: &Params, memory: &mut Memory) -> Result<(), Exception> {
+    for name in ["clientTag", "ks", "partnerId"] {
+        if let (false, Some(value)) = (request.is_set(name), common.get(name)) {
+            memory.take(value.size())?;
+            request.set(name, value.clone());
+        }
+    }
+    request.remove("format");
+    Ok(())
+}
+
 /// Replaces `{N:result:path}` by what the N-th request answered.
-fn substitute(params: &mut Params, results: &[Value]) -> Result<(), Exception> {
+fn substitute(
+    params: &mut Params,
+    results: &[Value],
+    memory: &mut Memory,
+) -> Result<(), Exception> {
     for (_, param) in params.iter_mut() {
         match param {
-            Param::Map(map) => substitute(map, results)?,
+            Param::Map(map) => substitute(map, results, memory)?,
             Param::Text(text) => {
                 let Some((reference, index, path)) = reference(text) else {
                     continue;
@@ -474,6 +501,7 @@ fn substitute(params: &mut Params, results: &[Value]) -> Result<(), Exception> {
                     Some(Value::Bool(true)) => "1".to_owned(),
                     _ => return Err(Exception::missing_parameter(reference)),
                 };
+                memory.take(text.matches(reference).count().saturating_mul(found.len()))?;
                 *text = text.replace(reference, &found);
             }
             _ => {}

@@ -12,6 +12,7 @@ use cbc::cipher::block_padding::NoPadding;
 use cbc::cipher::{BlockModeDecrypt as _, BlockModeEncrypt as _, KeyIvInit as _};
 use sha1::{Digest as _, Sha1};
 
+use crate::ordered::Ordered;
 use crate::params::{Param, Params};
 use crate::privileges::Privileges;
 
@@ -239,11 +240,8 @@ fn open_v1<'a>(decoded: &[u8], secrets_of: impl FnOnce(&str) -> Vec<&'a str>) ->
 /// The fields of format 2: privileges first, then the KS's own. A privilege that is called like one of
 /// those only takes its place in the order.
 fn fields(content: &Content<'_>) -> String {
-    let mut fields: Vec<(&str, Option<String>)> = Vec::new();
-    let mut put = |name, value| match fields.iter_mut().find(|(key, _)| *key == name) {
-        Some((_, slot)) => *slot = value,
-        None => fields.push((name, value)),
-    };
+    let mut fields: Ordered<&str, Option<String>> = Ordered::default();
+    let mut put = |name, value| *fields.entry(name, || None) = value;
     for privilege in content.privileges.split(',') {
         let privilege = privilege.trim_matches([' ', '\t', '\n', '\r', '\0', '\x0b']);
         let privilege = if privilege == "*" { "all:*" } else { privilege };

@@ -39,7 +39,8 @@
 //! # Limits
 //! As PHP sets them unless told otherwise: a body is at most 8 MiB (413) and arrives within 60 s (408), of a
 //! form the first 1,000 fields are read, and a name that is nested deeper than 64 levels is dropped. JSON
-//! that is nested deeper than 127 levels or holds more than 150,000 values is not read.
+//! that is nested deeper than 127 levels or holds more than 150,000 values is not read. What a multirequest copies and answers is at most 128 MiB; the
+//! requests of it that do not fit answer `INTERNAL_SERVERL_ERROR`.
 //!
 //! # Faults
 //! A fault is `{"action":"appToken.add","fault":"reset","times":1,"skip":0,"probability":1,"after":false}`;

@@ -278,6 +278,20 @@ impl Param {
         String::from_utf8(bytes).map_or_else(|error| Self::Bytes(error.into_bytes()), Self::Text)
     }
 
+    /// About how many bytes it takes.
+    pub(crate) fn size(&self) -> usize {
+        const OWN: usize = 100;
+        OWN + match self {
+            Self::Text(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Map(map) => map
+                .iter()
+                .map(|(name, value)| name.len() + value.size())
+                .sum(),
+            Self::Null | Self::Bool(_) | Self::Int(_) | Self::Float(_) => 0,
+        }
+    }
+
     /// PHP's cast to string.
     pub(crate) fn to_text(&self) -> Cow<'_, str> {
         match self {

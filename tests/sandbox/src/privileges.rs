@@ -4,6 +4,10 @@
 //! The rules are those of a PHP array (ordered, numeric keys apart), because that is what the server uses;
 //! the recorded merges in `privileges.json` pin them down. Nothing here knows a KS or a request.
 
+use std::collections::HashSet;
+
+use crate::ordered::Ordered;
+
 /// The names that an exchange cannot add to a session.
 const RESERVED: [&str; 33] = [
     "edit",
@@ -42,8 +46,8 @@ const RESERVED: [&str; 33] = [
 ];
 
 /// Privileges in the order of their first appearance, each with its values.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Privileges(pub(crate) Vec<(String, Vec<String>)>);
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Privileges(Ordered<String, Vec<String>>);
 
 impl Privileges {
     /// Splits on `,`, then on the first `:`, then the values on `/`.
@@ -77,22 +81,11 @@ impl Privileges {
 
     /// The values of a privilege, when it is there.
     pub(crate) fn get(&self, name: &str) -> Option<&[String]> {
-        self.0
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, values)| values.as_slice())
+        self.0.get(name).map(Vec::as_slice)
     }
 
-    fn entry(&mut self, name: &str) -> &mut Vec<String> {
-        let index = self
-            .0
-            .iter()
-            .position(|(key, _)| key == name)
-            .unwrap_or_else(|| {
-                self.0.push((name.to_owned(), Vec::new()));
-                self.0.len() - 1
-            });
-        &mut self.0[index].1
+    fn entry(&mut self, name: impl Into<String>) -> &mut Vec<String> {
+        self.0.entry(name.into(), Vec::new)
     }
 
     /// Appends another list: values of a name that is there already are added to it, and names that look
@@ -103,12 +96,12 @@ impl Privileges {
             .iter()
             .filter(|(name, _)| is_whole_number(name))
             .count();
-        for (name, values) in other.0 {
+        for (name, values) in other.0.into_entries() {
             if is_whole_number(&name) {
-                self.0.push((next.to_string(), values));
+                *self.entry(next.to_string()) = values;
                 next += 1;
             } else {
-                self.entry(&name).extend(values);
+                self.entry(name).extend(values);
             }
         }
     }
@@ -126,29 +119,28 @@ pub(crate) fn merge_for_session(
             .map(Privileges::parse)
     };
     let identity = vec![token_id.to_owned()];
-    let mut merged = Privileges(vec![
-        ("sessionid".to_owned(), identity.clone()),
-        ("apptoken".to_owned(), identity),
-    ]);
+    let mut merged = Privileges::default();
+    merged.entry("sessionid").clone_from(&identity);
+    *merged.entry("apptoken") = identity;
     if let Some(own) = given(of_token) {
         merged.append(own);
     }
     let Some(requested) = given(requested) else {
         return merged;
     };
-    let held: Vec<String> = merged
+    let held: HashSet<String> = merged
         .0
         .iter()
         .map(|(name, _)| name.trim().to_owned())
         .collect();
-    for (name, values) in requested.0 {
+    for (name, values) in requested.0.into_entries() {
         let narrows = merged
             .get(&name)
             .is_some_and(|values| values.iter().any(|value| value == "*"));
         let trimmed = name.trim();
-        let may_be_added = !RESERVED.contains(&trimmed) && !held.iter().any(|name| name == trimmed);
+        let may_be_added = !RESERVED.contains(&trimmed) && !held.contains(trimmed);
         if narrows || may_be_added {
-            *merged.entry(&name) = values;
+            *merged.entry(name) = values;
         }
     }
     merged
@@ -170,17 +162,13 @@ mod tests {
     }
 
     fn pairs(value: &Value) -> Privileges {
-        let list = value.as_array().unwrap().iter();
-        Privileges(
-            list.map(|pair| {
-                let values = pair[1].as_array().unwrap().iter();
-                (
-                    pair[0].as_str().unwrap().to_owned(),
-                    values.map(|v| v.as_str().unwrap().to_owned()).collect(),
-                )
-            })
-            .collect(),
-        )
+        let mut pairs = Privileges::default();
+        for pair in value.as_array().unwrap() {
+            let values = pair[1].as_array().unwrap().iter();
+            let values = values.map(|value| value.as_str().unwrap().to_owned());
+            pairs.entry(pair[0].as_str().unwrap()).extend(values);
+        }
+        pairs
     }
 
     #[test]
