@@ -5,6 +5,7 @@ and the types of values that options take. Knows nothing of Kaltura's API and se
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 import time
@@ -211,6 +212,22 @@ def warn_of_argument(program: str, what: str, instead: str) -> None:
         f"{program}: warning: {what}: a command line can be read by every user of this machine: "
         f"use {instead}"
     )
+
+
+def variable(name: str) -> str | None:
+    """What an environment variable says; None when it is unset or empty.
+
+    Raises:
+        ConfigError: It is not UTF-8.
+    """
+    try:
+        # Undecodable bytes are in `os.environ` as what cannot be encoded.
+        return os.fsencode(os.environ.get(name, "")).decode().strip() or None
+    except UnicodeDecodeError:
+        raise ConfigError(
+            f"the environment variable {name} is not UTF-8",
+            hint="set it again as plain text, or unset it",
+        ) from None
 
 
 def read_secret(option: str, path: str) -> str:
