@@ -1034,6 +1034,15 @@ mod tests {
             "http://secure-proxy:3128"
         );
         assert_eq!(settings.ca_file, Some(PathBuf::from("/ca.pem")));
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStringExt;
+            let unreadable = |name: &str| {
+                (name == "https_proxy").then(|| OsString::from_vec(b"http://proxy\xff:1".into()))
+            };
+            let error = NetworkSettings::from_variables(&https, unreadable).unwrap_err();
+            assert!(error.message().contains("https_proxy is not UTF-8"));
+        }
         assert!(
             NetworkSettings::from_variables(&http, variables)
                 .unwrap()

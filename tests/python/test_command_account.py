@@ -6,11 +6,12 @@ import contextlib
 import json
 import os
 import socket
+import sys
 from pathlib import Path
 
 import pytest
 from conftest import NEW, Shell, account_of, write_config
-from kaltura_app_token import Settings, _account, _config
+from kaltura_app_token import Settings, _account, _config, token_hash
 from kaltura_app_token.sandbox import Sandbox
 
 
@@ -169,8 +170,11 @@ class TestTheAccountThatWasMeant:
             assert ended.code == 0, ended
             assert [token.id for token in sandbox.client().tokens()] == [of_environment.id]
             assert list(staging.client().tokens()) == []
-            using = f"note: using partner {staging.partner_id} of profile staging, at "
-            assert ended.err.count(f"{using}{staging.service_url}") == 1
+            assert ended.err.count("note: using ") == 1
+            assert (
+                f"note: using partner {staging.partner_id} of profile staging, in place of the "
+                f"environment, at {staging.service_url}\n"
+            ) in ended.err
 
     @pytest.mark.parametrize("elsewhere", ["environment", "config.json"])
     def test_a_typed_session_stays_here(
@@ -323,6 +327,43 @@ class TestSecretsAsOptions:
         assert (ended.code, ended.out) == (2, "")
         assert complaint in ended.err
         assert "canary" not in ended.err
+
+
+class TestSecretsInFilesOfVariables:
+    @pytest.fixture
+    def mounted(self, shell: Shell) -> dict[str, str]:
+        """The environment of a container whose secrets are mounted as files."""
+        del shell.environment["KALTURA_ADMIN_SECRET"]
+        names = ("KALTURA_ADMIN_SECRET", "KALTURA_APP_TOKEN", "KALTURA_KS")
+        return {f"{name}_FILE": str(shell.directory / name.lower()) for name in names}
+
+    def test_a_program_has_the_session_and_no_way_to_the_secrets(
+        self, shell: Shell, sandbox: Sandbox, mounted: dict[str, str]
+    ) -> None:
+        token = sandbox.client().add_token()
+        assert token.token is not None
+        Path(mounted["KALTURA_APP_TOKEN_FILE"]).write_text(token.token.reveal() + "\n")
+        Path(mounted["KALTURA_ADMIN_SECRET_FILE"]).write_text(sandbox.admin_secret)
+        del mounted["KALTURA_KS_FILE"]
+        environment = mounted | {"KALTURA_APP_TOKEN_ID": token.id}
+        assert shell.new("list", **environment).code == 0
+        see = "import json, os; print(json.dumps(dict(os.environ)))"
+        ended = shell.new("exec", "--", sys.executable, "-c", see, **environment)
+        assert ended.code == 0, ended
+        assert "KALTURA_KS" in ended.json
+        assert not mounted.keys() & ended.json.keys()
+
+    def test_a_session_is_taken_from_one_wherever_a_session_is_looked_at(
+        self, shell: Shell, sandbox: Sandbox, mounted: dict[str, str]
+    ) -> None:
+        ks = sandbox.client().sign_admin_session().ks.reveal()
+        path = mounted["KALTURA_KS_FILE"]
+        Path(path).write_text(ks + "\n", encoding="utf-8")
+        assert shell.new("list", KALTURA_KS_FILE=path).code == 0
+        ended = shell.new("ks", "inspect", KALTURA_KS_FILE=path)
+        assert (ended.code, f"partnerId: {sandbox.partner_id}" in ended.out) == (0, True), ended
+        ended = shell.new("hash", KALTURA_KS_FILE=path, KALTURA_APP_TOKEN="value")
+        assert ended.out == token_hash(ks, "value") + "\n"
 
 
 class TestPrompts:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, Ended, Shell, clean_environment
-from kaltura_app_token import ConfigError, Settings, normalize_service_url
+from kaltura_app_token import Client, ConfigError, Settings, normalize_service_url
 
 Row = dict[str, Any]
 
@@ -138,6 +138,18 @@ def test_the_package(row: Row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert told.get(found.source, found.source) == account["from"]
     source = found.service_url_source
     assert told.get(source, source) == account["service_url_from"]
+
+
+@pytest.mark.parametrize("url", ["https://u:canary@h/", "https://h/?ks=canary", "canary"])
+def test_a_service_url_that_may_hold_a_secret_is_not_shown(url: str) -> None:
+    settings = Settings(partner_id=102, service_url=url)
+    assert repr(settings) == (
+        'Settings(source="the explicit options", partner_id=102, admin_secret=None, '
+        'service_url="****")'
+    )
+    with pytest.raises(ConfigError) as caught:
+        Client.from_settings(settings)
+    assert "canary" not in f"{caught.value} {caught.value.hint}"
 
 
 @each("command")

@@ -224,7 +224,10 @@ def resolve(found: list[Place], need: Literal["admin", "exchange"]) -> _native.S
     if place is not None:
         if place.asked_for:
             url = _native.normalize_service_url(settings.service_url or "us", allow_http=True)
-            note(f"{PROGRAM}: note: using partner {settings.partner_id} of {place.name}, at {url}")
+            note(
+                f"{PROGRAM}: note: using partner {settings.partner_id} of {place.name}, in place "
+                f"of the environment, at {url}"
+            )
         for warning in place.warnings:
             note(f"{PROGRAM}: warning: {warning}")
     if need == "exchange":
