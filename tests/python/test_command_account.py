@@ -317,6 +317,7 @@ class TestSecretsAsOptions:
             (["--admin-secret", "canary", "--admin-secret-file", "x"], "are both given"),
             (["--admin-secret", ""], "--admin-secret: the value is empty"),
             (["--ks", " "], "--ks: the value is empty"),
+            (["--ks", os.fsdecode(b"canary\xff")], "--ks: the value is not UTF-8"),
             (["--admin-secret-file", "-", "--ks-file", "-"], "can hold only one secret"),
         ],
     )
@@ -327,6 +328,12 @@ class TestSecretsAsOptions:
         assert (ended.code, ended.out) == (2, "")
         assert complaint in ended.err
         assert "canary" not in ended.err
+
+    def test_standard_input_that_is_no_text_is_refused(self, shell: Shell) -> None:
+        words = f"printf 'canary\\377' | {NEW} list --admin-secret-file -"
+        ended = shell.run("sh", "-c", words)
+        assert (ended.code, ended.out) == (2, "")
+        assert "standard input does not hold text in UTF-8" in ended.err
 
 
 class TestSecretsInFilesOfVariables:

@@ -314,7 +314,9 @@ class TestConfiguration:
             assert f"looked in {tmp_path} and in {beside}" in ended.err
         write_config(beside, sandbox)
         for command in (copy, link):
-            assert bare.run(sys.executable, str(command), "--list").code == 0
+            ended = bare.run(sys.executable, str(command), "--list")
+            assert ended.code == 0
+            assert f"note: using {beside / 'config.json'}\n" in ended.err
 
     def test_the_file_can_be_named_by_option_or_environment(
         self, bare: Shell, sandbox: Sandbox, tmp_path: Path

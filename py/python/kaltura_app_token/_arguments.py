@@ -202,6 +202,8 @@ def secret_option(program: str, args: argparse.Namespace, name: str, variable: s
         return None
     if not value.strip():
         raise ConfigError(f"--{name}: the value is empty")
+    if os.fsencode(value).decode(errors="ignore") != value:
+        raise ConfigError(f"--{name}: the value is not UTF-8")
     warn_of_argument(program, f"--{name}", f"--{name}-file (- is standard input) or {variable}")
     return str(value)
 
@@ -249,13 +251,15 @@ def read_secret_as_is(option: str, path: str) -> str:
             # utf-8-sig: editors on Windows put a byte order mark first. Line ends stay as they are.
             with open(path, encoding="utf-8-sig", newline="") as file:
                 text = file.read(_MAX_SECRET + 1)
+        # Standard input lets bytes that are no text pass as what cannot be encoded.
+        text.encode()
     except OSError as error:
         raise ConfigError(
             f"{option}: {where} cannot be read: {error.strerror}",
             hint="give the path of a file that holds the secret alone, or - for standard input",
         ) from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{option}: {where} does not hold text") from None
+    except UnicodeError:
+        raise ConfigError(f"{option}: {where} does not hold text in UTF-8") from None
     secret = text.strip("\r\n")
     if not secret.strip():
         raise ConfigError(f"{option}: {where} is empty")

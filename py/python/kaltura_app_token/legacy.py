@@ -209,10 +209,13 @@ def load_configuration(path: str | None = None) -> _native.Settings:
 def _found_config() -> str:
     # Where Python itself looks for what is beside a script: behind symbolic links.
     beside = os.path.dirname(os.path.realpath(sys.argv[0]))
-    found = [_CONFIG, os.path.join(beside, _CONFIG)]
-    for path in found:
-        if os.path.lexists(path):
-            return path
+    if os.path.lexists(_CONFIG):
+        return _CONFIG
+    path = os.path.join(beside, _CONFIG)
+    if os.path.lexists(path):
+        # Not the one that whoever looks around would think of.
+        note(f"{PROGRAM}: note: using {path}")
+        return path
     raise ConfigError(
         f"Configuration file '{_CONFIG}' not found.",
         hint=f"looked in {' and in '.join(dict.fromkeys((os.getcwd(), beside)))}: copy "
