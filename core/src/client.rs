@@ -290,7 +290,7 @@ impl ClientBuilder {
                     ca_file: self.ca_file,
                     tls: url.is_tls(),
                 }
-                .with_network(&url, self.proxy, self.network_environment),
+                .with_network(&url, self.proxy, self.network_environment)?,
             )?),
         };
         let clock = self
@@ -329,10 +329,10 @@ impl TransportOptions {
         url: &ServiceUrl,
         proxy: Option<Secret>,
         read_environment: bool,
-    ) -> Self {
+    ) -> Result<Self> {
         let mut network = NetworkSettings::default();
         if read_environment {
-            network = NetworkSettings::from_variables(url, |name| std::env::var(name).ok());
+            network = NetworkSettings::from_variables(url, |name| std::env::var_os(name))?;
         }
         let explicit = proxy.map(|url| ProxySettings {
             url,
@@ -342,7 +342,7 @@ impl TransportOptions {
             self.proxy = explicit.or(network.proxy);
         }
         self.ca_file = self.ca_file.or(network.ca_file);
-        self
+        Ok(self)
     }
 }
 

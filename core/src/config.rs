@@ -1,16 +1,20 @@
 //! Where the account, its credentials and the service URL come from: the caller, the environment or a
 //! `config.json`; and what a service URL looks like. Reads files and variables, sends nothing.
 
+use std::ffi::OsString;
+use std::fmt;
+use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::Url;
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 use crate::ks::Ks;
-use crate::secret::Secret;
+use crate::secret::{MASK, Secret};
 use crate::transport::ProxySettings;
 
 /// The service URL when none is named.
@@ -46,6 +50,18 @@ impl ServiceUrl {
         let region = REGIONS
             .iter()
             .find(|(name, _)| name.eq_ignore_ascii_case(trimmed));
+        // Tried as a host, a region's typo would only fail after all retries. It is not quoted: a single
+        // word may be a secret that was put into the wrong place.
+        let word = trimmed
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if region.is_none() && word && !trimmed.eq_ignore_ascii_case("localhost") {
+            let names = REGIONS.map(|(name, _)| name).join(" ");
+            return Err(wrong(&format!(
+                "this is neither a region ({names}) nor the address of a server"
+            ))
+            .with_hint("an address without a dot is written with its scheme, as https://server"));
+        }
         let full = match region {
             Some((_, host)) => format!("https://{host}"),
             None if trimmed.contains("://") => trimmed.to_owned(),
@@ -174,8 +190,8 @@ pub enum Source {
     ConfigFile(PathBuf),
 }
 
-impl std::fmt::Display for Source {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Explicit => f.write_str("the explicit options"),
             Self::Environment => f.write_str("the environment"),
@@ -193,10 +209,12 @@ pub enum Need {
     Exchange,
     /// Managing tokens: the account, and its admin secret or an ADMIN session.
     Admin,
+    /// Telling people of them: nothing.
+    Show,
 }
 
 /// The settings of one source. What is `None` is not set there.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Settings {
     /// Where they come from.
@@ -209,6 +227,8 @@ pub struct Settings {
     pub ks: Option<Secret>,
     /// The service URL, as written.
     pub service_url: Option<String>,
+    /// Where that URL comes from: set by [`Settings::resolve`].
+    pub service_url_source: Option<Source>,
     /// The user of the admin session.
     pub user_id: Option<String>,
     /// The life of the admin session.
@@ -226,6 +246,28 @@ pub struct Settings {
 /// Whether settings have something.
 type Has = fn(&Settings) -> bool;
 
+/// A part of an account that may be missing.
+struct Part {
+    name: &'static str,
+    has: Has,
+    variables: &'static str,
+    key: &'static str,
+}
+
+const PARTNER: Part = Part {
+    name: "the partner id",
+    has: |settings| settings.partner_id.is_some(),
+    variables: "KALTURA_PARTNER_ID",
+    key: "PARTNER_ID",
+};
+
+const CREDENTIAL: Part = Part {
+    name: "the admin secret",
+    has: Settings::has_credential,
+    variables: "KALTURA_ADMIN_SECRET, KALTURA_ADMIN_SECRET_FILE or KALTURA_KS",
+    key: "ADMIN_SECRET",
+};
+
 impl Settings {
     /// Nothing set yet.
     #[must_use]
@@ -236,6 +278,7 @@ impl Settings {
             admin_secret: None,
             ks: None,
             service_url: None,
+            service_url_source: None,
             user_id: None,
             admin_session_duration: None,
             admin_privileges: None,
@@ -249,49 +292,49 @@ impl Settings {
     /// `KALTURA_SERVICE_URL`, `KALTURA_USER_ID`, `KALTURA_SESSION_EXPIRY` (seconds),
     /// `KALTURA_APP_TOKEN_ID` and `KALTURA_APP_TOKEN`.
     ///
-    /// For the last two the names in use elsewhere are read too: `KALTURA_TOKEN_ID` with
+    /// A secret can stand in a file instead, which `KALTURA_ADMIN_SECRET_FILE`, `KALTURA_KS_FILE` or
+    /// `KALTURA_APP_TOKEN_FILE` names and which holds it alone; a newline at its end is left out.
+    ///
+    /// For the last two variables the names in use elsewhere are read too: `KALTURA_TOKEN_ID` with
     /// `KALTURA_TOKEN`, and `TOKEN_ID` with `TOKEN`, each only as a pair. An empty variable is unset.
     ///
     /// # Errors
-    /// `Config` naming the variable that is not a number.
+    /// `Config` naming the variable that is not UTF-8, is not a number where one must stand, is set
+    /// beside the one that names its file, or whose file cannot be used.
     pub fn from_env() -> Result<Self> {
-        Self::from_variables(|name| std::env::var(name).ok())
+        Self::from_variables(|name| std::env::var_os(name))
     }
 
     /// As [`Settings::from_env`], from any source of variables.
     ///
     /// # Errors
     /// As there.
-    pub fn from_variables(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        let read = |name: &str| {
-            lookup(name)
-                .map(|text| text.trim().to_owned())
-                .filter(|text| !text.is_empty())
-        };
+    pub fn from_variables(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self> {
+        let variables = Variables(lookup);
         let mut settings = Self::new(Source::Environment);
-        if let Some(text) = read("KALTURA_PARTNER_ID") {
+        if let Some(text) = variables.text("KALTURA_PARTNER_ID")? {
             settings.partner_id = Some(parse_partner_id("KALTURA_PARTNER_ID", &text)?);
         }
-        settings.admin_secret = read("KALTURA_ADMIN_SECRET").map(Secret::new);
-        settings.ks = read("KALTURA_KS").map(Secret::new);
-        settings.service_url = read("KALTURA_SERVICE_URL");
-        settings.user_id = read("KALTURA_USER_ID");
-        if let Some(text) = read("KALTURA_SESSION_EXPIRY") {
+        settings.admin_secret = variables.secret("KALTURA_ADMIN_SECRET")?;
+        settings.ks = variables.secret("KALTURA_KS")?;
+        settings.service_url = variables.text("KALTURA_SERVICE_URL")?.map(plain);
+        settings.user_id = variables.text("KALTURA_USER_ID")?.map(plain);
+        if let Some(text) = variables.text("KALTURA_SESSION_EXPIRY")? {
             settings.admin_session_duration = Some(parse_seconds("KALTURA_SESSION_EXPIRY", &text)?);
         }
-        for (id, token) in [
-            ("KALTURA_APP_TOKEN_ID", "KALTURA_APP_TOKEN"),
-            ("KALTURA_TOKEN_ID", "KALTURA_TOKEN"),
-            ("TOKEN_ID", "TOKEN"),
-        ] {
-            let (id_value, token_value) = (read(id), read(token));
-            let primary = id == "KALTURA_APP_TOKEN_ID";
-            if (primary && (id_value.is_some() || token_value.is_some()))
-                || (id_value.is_some() && token_value.is_some())
-            {
-                settings.app_token_id = id_value;
-                settings.app_token = token_value.map(Secret::new);
-                break;
+        settings.app_token_id = variables.text("KALTURA_APP_TOKEN_ID")?.map(plain);
+        settings.app_token = variables.secret("KALTURA_APP_TOKEN")?;
+        if settings.app_token_id.is_none() && settings.app_token.is_none() {
+            let elsewhere = [("KALTURA_TOKEN_ID", "KALTURA_TOKEN"), ("TOKEN_ID", "TOKEN")];
+            // One of them alone is somebody else's, whatever it holds.
+            let pair = elsewhere
+                .iter()
+                .find(|(id, token)| variables.is_set(id) && variables.is_set(token));
+            if let Some((id, token)) = pair {
+                settings.app_token_id = variables.text(id)?.map(plain);
+                settings.app_token = variables
+                    .text(token)?
+                    .map(|text| Secret::new(text.as_str()));
             }
         }
         Ok(settings)
@@ -303,8 +346,8 @@ impl Settings {
     /// `Config`: no such file, not JSON, or a value that cannot be, naming the file and the key.
     pub fn from_config_file(path: &Path) -> Result<Self> {
         let shown = path.display();
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => zeroize::Zeroizing::new(text),
+        let text = match read_text(path, MAX_CONFIG_BYTES) {
+            Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(
                     Error::config(format!("Configuration file '{shown}' not found."))
@@ -320,7 +363,10 @@ impl Settings {
         let file: ConfigFile = serde_json::from_str(&text).map_err(|error| {
             let problem = if error.is_data() {
                 // serde's text quotes the value, which may be a secret put under the wrong key.
-                format!("a value of the wrong kind in line {}", error.line())
+                format!(
+                    "a value of the wrong kind, or a key that stands twice, in line {}",
+                    error.line()
+                )
             } else {
                 "invalid JSON".to_owned()
             };
@@ -344,14 +390,18 @@ impl Settings {
             }
             settings.partner_id = Some(parse_partner_id(&key("PARTNER_ID"), &text)?);
         }
-        if let Some(secret) = file.admin_secret.filter(|secret| !secret.trim().is_empty()) {
+        let admin_secret = file
+            .admin_secret
+            .as_ref()
+            .map(|secret| secret.reveal().trim());
+        if let Some(secret) = admin_secret.filter(|secret| !secret.is_empty()) {
             if secret.starts_with('<') {
                 return Err(Error::config(format!(
                     "{} still holds the template's placeholder",
                     key("ADMIN_SECRET")
                 )));
             }
-            settings.admin_secret = Some(Secret::new(secret.trim()));
+            settings.admin_secret = Some(Secret::new(secret));
         }
         settings.service_url = file.service_url.filter(|url| !url.trim().is_empty());
         settings.user_id = file
@@ -373,67 +423,44 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Joins sources, the first one that says anything of the account winning as a whole.
+    /// Joins sources, which stand in the order in which they count.
     ///
-    /// Account, credentials and service URL come from one source together: a secret from one place
-    /// sent to a server named in another is how secrets leak. The token's id and value are such a
-    /// pair as well. Everything else is taken from the first source that has it.
+    /// Partner id, credentials and service URL come from one source together: the first that names an
+    /// account. A secret or a session from one place that is sent to the server of another is how they
+    /// leak, and how the wrong account is changed. So it is an error when
+    ///
+    /// - the explicit settings name another account than a source after them, except for a config file
+    ///   after the environment, which was found and not asked for. The explicit partner id of the very
+    ///   account that stands there is no other account;
+    /// - the account has no service URL where another source has one, or a source before the account's
+    ///   has a different one. Only an explicit URL is for the account of any source.
+    ///
+    /// The token's id and value are a pair as well. Everything else is taken from the first source that
+    /// has it.
     ///
     /// # Errors
-    /// `Config` when something needed is missing, naming both sources when the other one has it.
+    /// `Config` naming both sources in these cases, and when something needed is missing.
     pub fn resolve(sources: &[Self], need: Need) -> Result<Self> {
-        let Some(chosen) = sources.iter().find(|settings| settings.names_account()) else {
-            return Err(
-                Error::config("no account is configured: the partner id is missing").with_hint(
-                    "set KALTURA_PARTNER_ID and KALTURA_ADMIN_SECRET, or write a config.json",
-                ),
-            );
+        let chosen = Self::account(sources)?;
+        let mut resolved = match chosen {
+            Some(chosen) => chosen.clone(),
+            None if need == Need::Show => Self::new(Source::Explicit),
+            None => return Err(no_account(sources)),
         };
-        let mut resolved = chosen.clone();
-        if resolved.partner_id.is_none()
-            && let Some(ks) = &resolved.ks
-        {
-            resolved.partner_id = Ks::describe(ks)?.partner_id;
-        }
-        let partner: (&str, Has) = ("the partner id", |s| s.partner_id.is_some());
-        let credential: (&str, Has) = ("the admin secret", |s| {
-            s.admin_secret.is_some() || s.ks.is_some()
-        });
-        let all = [partner, credential];
-        let needed = match need {
-            Need::Exchange => &all[..1],
-            Need::Admin => &all[..],
+        resolved.partner_id = resolved.partner();
+        let needed: &[Part] = match need {
+            Need::Exchange => &[PARTNER],
+            Need::Admin => &[PARTNER, CREDENTIAL],
+            Need::Show => &[],
         };
-        for (what, has) in needed {
-            if has(&resolved) {
-                continue;
+        if let Some(missing) = needed.iter().find(|part| !(part.has)(&resolved)) {
+            if let Some(ks) = &resolved.ks {
+                // Its own fault says more than that the partner id is missing.
+                Ks::describe(ks)?;
             }
-            let source = &chosen.source;
-            return Err(match sources.iter().find(|other| other.source != *source && has(other)) {
-                Some(other) => Error::config(format!(
-                    "{what} is in {}, but another part of the account is in {source}: they must come \
-                     from one source together",
-                    other.source
-                ))
-                .with_hint("put partner id, secret and service URL into one of the two"),
-                None => Error::config(format!("{what} is missing in {source}")),
-            });
+            return Err(missing.is_missing(&resolved.source, sources));
         }
-        // A URL that stands by itself was meant for this account; the default would be somebody else's.
-        let stray = sources.iter().find(|other| {
-            other.source != chosen.source
-                && other.service_url.is_some()
-                && other.partner_id.is_none()
-                && other.ks.is_none()
-        });
-        if let (None, Some(other)) = (&resolved.service_url, stray) {
-            return Err(Error::config(format!(
-                "the service URL is in {}, but the account is in {}: they must come from one source \
-                 together",
-                other.source, chosen.source
-            ))
-            .with_hint("put partner id, secret and service URL into one of the two"));
-        }
+        (resolved.service_url, resolved.service_url_source) = Self::host(sources, chosen)?;
         let first = |has: Has| sources.iter().find(|settings| has(settings));
         if let Some(other) = first(|s| s.user_id.is_some()) {
             resolved.user_id.clone_from(&other.user_id);
@@ -453,12 +480,260 @@ impl Settings {
         Ok(resolved)
     }
 
-    fn names_account(&self) -> bool {
-        self.partner_id.is_some()
-            || self.admin_secret.is_some()
-            || self.ks.is_some()
-            || self.service_url.is_some()
+    /// Whether this source says whose tokens: a service URL alone does not.
+    #[must_use]
+    pub fn names_account(&self) -> bool {
+        self.partner_id.is_some() || self.has_credential()
     }
+
+    /// The source that the account is taken from as a whole.
+    fn account(sources: &[Self]) -> Result<Option<&Self>> {
+        let mut naming = sources.iter().filter(|settings| settings.names_account());
+        let Some(first) = naming.next() else {
+            return Ok(None);
+        };
+        let other = naming.find(|settings| settings.source != Source::Explicit);
+        let (Source::Explicit, Some(other)) = (&first.source, other) else {
+            return Ok(Some(first));
+        };
+        if first.partner().is_some() && first.partner() == other.partner() {
+            return Ok(Some(if first.has_credential() { first } else { other }));
+        }
+        let mut before = sources
+            .iter()
+            .take_while(|settings| settings.source != other.source);
+        let found = matches!(other.source, Source::ConfigFile(_))
+            && before.any(|settings| settings.source == Source::Environment);
+        if found {
+            return Ok(Some(first));
+        }
+        Err(Error::config(format!(
+            "two accounts are named: {} in {}, {} in {}",
+            first.naming(),
+            first.source,
+            other.naming(),
+            other.source,
+        ))
+        .with_hint(
+            "leave out one of the two; partner id, credentials and service URL come from one source \
+             together",
+        ))
+    }
+
+    /// The service URL for the chosen account, and the source that it stands in.
+    fn host(sources: &[Self], chosen: Option<&Self>) -> Result<(Option<String>, Option<Source>)> {
+        let with_url = |settings: &&Self| settings.service_url.is_some();
+        let of = |settings: &Self| (settings.service_url.clone(), Some(settings.source.clone()));
+        let explicit = sources
+            .iter()
+            .filter(|settings| settings.source == Source::Explicit)
+            .find(with_url);
+        if let Some(explicit) = explicit {
+            return Ok(of(explicit));
+        }
+        let Some(chosen) = chosen else {
+            return Ok(sources.iter().find(with_url).map(of).unwrap_or_default());
+        };
+        let mut rivals = sources
+            .iter()
+            .take_while(|other| chosen.service_url.is_none() || other.source != chosen.source)
+            .filter(with_url);
+        if let Some(rival) = rivals.find(|rival| !rival.has_same_host(chosen)) {
+            return Err(Error::config(format!(
+                "the service URL is in {}, but the account is in {}: they must come from one source \
+                 together",
+                rival.source, chosen.source
+            ))
+            .with_hint(
+                "put the service URL beside the account, or give it explicitly: it then is for the \
+                 account of any source",
+            ));
+        }
+        Ok(match chosen.service_url {
+            Some(_) => of(chosen),
+            None => (None, None),
+        })
+    }
+
+    fn has_same_host(&self, other: &Self) -> bool {
+        let host = |settings: &Self| {
+            let written = settings.service_url.as_deref()?;
+            ServiceUrl::parse(written, true).ok()
+        };
+        host(self).is_some() && host(self) == host(other)
+    }
+
+    fn has_credential(&self) -> bool {
+        self.admin_secret.is_some() || self.ks.is_some()
+    }
+
+    /// Whose settings these are, by the partner id or else by what the session says of itself.
+    fn partner(&self) -> Option<i64> {
+        self.partner_id
+            .or_else(|| Ks::describe(self.ks.as_ref()?).ok()?.partner_id)
+    }
+
+    /// By what these settings name their account.
+    fn naming(&self) -> String {
+        match self.partner() {
+            Some(partner) => format!("partner {partner}"),
+            None if self.admin_secret.is_some() => "the admin secret".to_owned(),
+            None => "the session".to_owned(),
+        }
+    }
+
+    /// The service URL for people: what cannot be used as one may hold a password, or be a secret.
+    #[must_use]
+    pub fn shown_service_url(&self) -> Option<&str> {
+        let written = self.service_url.as_deref()?;
+        Some(match ServiceUrl::parse(written, true) {
+            Ok(_) => written,
+            Err(_) => MASK,
+        })
+    }
+}
+
+impl Part {
+    /// The error for settings of `source` that lack this part.
+    fn is_missing(&self, source: &Source, sources: &[Settings]) -> Error {
+        let mut others = sources.iter().filter(|other| other.source != *source);
+        if let Some(other) = others.find(|other| (self.has)(other)) {
+            return Error::config(format!(
+                "{} is in {}, but another part of the account is in {source}: they must come from \
+                 one source together",
+                self.name, other.source
+            ))
+            .with_hint("put partner id, secret and service URL into one of the two");
+        }
+        let step = match source {
+            Source::Environment => format!("set {}", self.variables),
+            Source::ConfigFile(_) => format!("add {} to it", self.key),
+            Source::Explicit | Source::Profile(_) => "add it there".to_owned(),
+        };
+        Error::config(format!("{} is missing in {source}", self.name)).with_hint(step)
+    }
+}
+
+/// The error for sources none of which names an account.
+fn no_account(sources: &[Settings]) -> Error {
+    match sources {
+        [only] if matches!(only.source, Source::ConfigFile(_)) => {
+            PARTNER.is_missing(&only.source, sources)
+        }
+        _ => Error::config("no account is configured: the partner id is missing")
+            .with_hint("set KALTURA_PARTNER_ID and KALTURA_ADMIN_SECRET, or write a config.json"),
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("source", &self.source)
+            .field("partner_id", &self.partner_id)
+            .field("admin_secret", &self.admin_secret)
+            .field("ks", &self.ks)
+            .field("service_url", &self.shown_service_url())
+            .field("user_id", &self.user_id)
+            .field("app_token_id", &self.app_token_id)
+            .field("app_token", &self.app_token)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where variables are looked up.
+struct Variables<L>(L);
+
+impl<L: Fn(&str) -> Option<OsString>> Variables<L> {
+    /// A variable's value without the blanks around it; unset when nothing is left.
+    fn text(&self, name: &str) -> Result<Option<Zeroizing<String>>> {
+        let Some(value) = (self.0)(name) else {
+            return Ok(None);
+        };
+        match String::from_utf8(value.into_encoded_bytes()) {
+            Ok(text) => {
+                let text = Zeroizing::new(text);
+                let trimmed = text.trim();
+                Ok((!trimmed.is_empty()).then(|| Zeroizing::new(trimmed.to_owned())))
+            }
+            Err(error) => {
+                drop(Zeroizing::new(error.into_bytes()));
+                // Taken for unset, it would leave its place to a default, which may be another server.
+                Err(
+                    Error::config(format!("the environment variable {name} is not UTF-8"))
+                        .with_hint("set it again as plain text, or unset it"),
+                )
+            }
+        }
+    }
+
+    /// A secret from its variable, or from the file that the variable with `_FILE` after it names.
+    fn secret(&self, name: &str) -> Result<Option<Secret>> {
+        let file = format!("{name}_FILE");
+        match (self.text(name)?, self.text(&file)?) {
+            (Some(_), Some(_)) => Err(Error::config(format!(
+                "the environment variables {name} and {file} are both set"
+            ))
+            .with_hint("unset one of the two")),
+            (Some(text), None) => Ok(Some(Secret::new(text.as_str()))),
+            (None, Some(path)) => read_secret(&file, Path::new(path.as_str())).map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn is_set(&self, name: &str) -> bool {
+        (self.0)(name).is_some_and(|value| {
+            let bytes = Zeroizing::new(value.into_encoded_bytes());
+            !bytes.trim_ascii().is_empty()
+        })
+    }
+}
+
+/// The text of a variable that is no secret.
+fn plain(mut text: Zeroizing<String>) -> String {
+    std::mem::take(&mut text)
+}
+
+const MAX_SECRET_BYTES: usize = 64 << 10;
+const MAX_CONFIG_BYTES: usize = 1 << 20;
+
+/// The secret in the file that a variable names.
+fn read_secret(variable: &str, path: &Path) -> Result<Secret> {
+    let wrong = |why: &str| {
+        Error::config(format!("{variable}: {} {why}", path.display()))
+            .with_hint("it must name a file that holds the secret alone, in one line")
+    };
+    let text = read_text(path, MAX_SECRET_BYTES).map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidData => wrong("is not UTF-8"),
+        _ => wrong(&format!("cannot be read: {error}")),
+    })?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    if line.trim().is_empty() {
+        return Err(wrong("is empty"));
+    }
+    if line.contains(['\n', '\r']) {
+        return Err(wrong("holds more than one line"));
+    }
+    Ok(Secret::new(line))
+}
+
+/// The text of a file, without the byte order mark that editors on Windows put first.
+fn read_text(path: &Path, limit: usize) -> std::io::Result<Zeroizing<String>> {
+    use std::io::{Error, ErrorKind};
+    // As large as it may become: growing would leave copies behind that are not wiped.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(limit + 1));
+    std::fs::File::open(path)?
+        .take(limit as u64 + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() > limit {
+        let what = format!("it is larger than {limit} bytes");
+        return Err(Error::new(ErrorKind::FileTooLarge, what));
+    }
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| Error::new(ErrorKind::InvalidData, "it is not UTF-8"))?;
+    Ok(Zeroizing::new(
+        text.trim_start_matches('\u{feff}').to_owned(),
+    ))
 }
 
 #[derive(Deserialize)]
@@ -466,7 +741,7 @@ struct ConfigFile {
     #[serde(rename = "PARTNER_ID")]
     partner_id: Option<NumberOrText>,
     #[serde(rename = "ADMIN_SECRET")]
-    admin_secret: Option<String>,
+    admin_secret: Option<Secret>,
     #[serde(rename = "KALTURA_SERVICE_URL")]
     service_url: Option<String>,
     #[serde(rename = "USER_ID")]
@@ -538,14 +813,22 @@ pub(crate) struct NetworkSettings {
 
 impl NetworkSettings {
     /// `SSL_CERT_FILE` and `SSL_CERT_DIR` are read where the system's certificates are loaded.
+    ///
+    /// # Errors
+    /// `Config` naming the variable that is not UTF-8: taken for unset, it would let requests go past
+    /// the proxy.
     pub(crate) fn from_variables(
         url: &ServiceUrl,
-        lookup: impl Fn(&str) -> Option<String>,
-    ) -> Self {
-        let first = |names: &[&str]| {
-            names
-                .iter()
-                .find_map(|name| lookup(name).filter(|text| !text.trim().is_empty()))
+        lookup: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Self> {
+        let variables = Variables(lookup);
+        let first = |names: &[&str]| -> Result<Option<Zeroizing<String>>> {
+            for name in names {
+                if let Some(text) = variables.text(name)? {
+                    return Ok(Some(text));
+                }
+            }
+            Ok(None)
         };
         // HTTP_PROXY in capitals can be set by a request's Proxy header in CGI programs.
         let scheme: &[&str] = if url.is_tls() {
@@ -553,17 +836,24 @@ impl NetworkSettings {
         } else {
             &["http_proxy", "all_proxy", "ALL_PROXY"]
         };
-        let system_roots = first(&["SSL_CERT_FILE", "SSL_CERT_DIR"]).is_some();
-        Self {
-            proxy: first(scheme).map(|proxy| ProxySettings {
-                url: Secret::new(proxy),
-                no_proxy: first(&["no_proxy", "NO_PROXY"]),
+        let proxy = match first(scheme)? {
+            Some(proxy) => Some(ProxySettings {
+                url: Secret::new(proxy.as_str()),
+                no_proxy: first(&["no_proxy", "NO_PROXY"])?.map(plain),
             }),
-            ca_file: (!system_roots)
-                .then(|| first(&["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"]))
-                .flatten()
+            None => None,
+        };
+        // Paths, which need not be UTF-8.
+        let first_set =
+            |names: [&'static str; 2]| names.into_iter().find(|it| variables.is_set(it));
+        let system_roots = first_set(["SSL_CERT_FILE", "SSL_CERT_DIR"]).is_some();
+        let bundle = first_set(["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"]).filter(|_| !system_roots);
+        Ok(Self {
+            proxy,
+            ca_file: bundle
+                .and_then(|name| (variables.0)(name))
                 .map(PathBuf::from),
-        }
+        })
     }
 }
 
@@ -649,6 +939,8 @@ mod tests {
             "https://www.kaltura.com/?ks=abc",
             "https://",
             "https:// /",
+            "uk",
+            "a-word",
         ] {
             let error = normalize_service_url(written, false).unwrap_err();
             assert!(error.message().starts_with("service URL: "), "{error}");
@@ -664,7 +956,7 @@ mod tests {
             .iter()
             .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
             .collect();
-        Settings::from_variables(|name| variables.get(name).cloned()).unwrap()
+        Settings::from_variables(|name| variables.get(name).map(OsString::from)).unwrap()
     }
 
     #[test]
@@ -704,47 +996,25 @@ mod tests {
     }
 
     #[test]
-    fn an_account_is_taken_from_one_source_as_a_whole() {
-        let environment =
-            environment(&[("KALTURA_PARTNER_ID", "1"), ("KALTURA_ADMIN_SECRET", "env")]);
-        let mut file = Settings::new(Source::ConfigFile("config.json".into()));
-        file.partner_id = Some(2);
-        file.admin_secret = Some(Secret::from("file"));
-        file.service_url = Some("eu".into());
-        file.user_id = Some("bob".into());
+    fn a_service_url_that_may_hold_a_password_is_not_shown() {
+        for written in [
+            "https://jane:canary@example.com",
+            "https://x/?ks=canary",
+            "canary",
+        ] {
+            let mut settings = Settings::new(Source::Explicit);
+            settings.service_url = Some(written.into());
+            assert_eq!(settings.shown_service_url(), Some("****"));
+            assert!(!format!("{settings:?}").contains("canary"));
+        }
+    }
 
-        let resolved =
-            Settings::resolve(&[environment.clone(), file.clone()], Need::Admin).unwrap();
-        assert_eq!(resolved.partner_id, Some(1));
-        assert_eq!(
-            resolved.service_url, None,
-            "the other source's URL is not for this secret"
-        );
-        assert_eq!(resolved.user_id.as_deref(), Some("bob"));
-
-        let mut explicit = Settings::new(Source::Explicit);
-        explicit.service_url = Some("https://evil.example".into());
-        let error =
-            Settings::resolve(&[explicit.clone(), environment, file], Need::Admin).unwrap_err();
-        assert!(error.message().contains("the environment"), "{error}");
-        assert!(error.message().contains("the explicit options"), "{error}");
-
-        let mut complete = Settings::new(Source::Explicit);
-        complete.partner_id = Some(3);
-        complete.admin_secret = Some(Secret::from("explicit"));
-        let mut stray = Settings::new(Source::Environment);
-        stray.service_url = Some("https://video.example".into());
-        let error = Settings::resolve(&[complete, stray], Need::Admin).unwrap_err();
-        assert!(error.message().contains("the environment"), "{error}");
-
-        explicit.service_url = None;
-        explicit.partner_id = Some(3);
-        assert!(Settings::resolve(&[explicit.clone()], Need::Exchange).is_ok());
-        let error = Settings::resolve(&[explicit], Need::Admin).unwrap_err();
-        assert!(
-            error.message().contains("the admin secret is missing"),
-            "{error}"
-        );
+    #[test]
+    fn somebody_elses_token_does_not_matter_whatever_it_holds() {
+        let settings = Settings::from_variables(|name| {
+            (name == "TOKEN").then(|| OsString::from("somebody else's"))
+        });
+        assert_eq!(settings.unwrap().app_token, None);
     }
 
     #[test]
@@ -752,20 +1022,30 @@ mod tests {
         let https = ServiceUrl::parse("https://www.kaltura.com", false).unwrap();
         let http = ServiceUrl::parse("http://intranet.example", true).unwrap();
         let variables = |name: &str| match name {
-            "HTTPS_PROXY" => Some("http://secure-proxy:3128".to_owned()),
-            "HTTP_PROXY" => Some("http://from-a-request-header:1".to_owned()),
-            "NO_PROXY" => Some("example.com".to_owned()),
-            "REQUESTS_CA_BUNDLE" => Some("/ca.pem".to_owned()),
+            "HTTPS_PROXY" => Some(OsString::from("http://secure-proxy:3128")),
+            "HTTP_PROXY" => Some(OsString::from("http://from-a-request-header:1")),
+            "NO_PROXY" => Some(OsString::from("example.com")),
+            "REQUESTS_CA_BUNDLE" => Some(OsString::from("/ca.pem")),
             _ => None,
         };
-        let settings = NetworkSettings::from_variables(&https, variables);
+        let settings = NetworkSettings::from_variables(&https, variables).unwrap();
         assert_eq!(
             settings.proxy.unwrap().url.reveal(),
             "http://secure-proxy:3128"
         );
         assert_eq!(settings.ca_file, Some(PathBuf::from("/ca.pem")));
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStringExt;
+            let unreadable = |name: &str| {
+                (name == "https_proxy").then(|| OsString::from_vec(b"http://proxy\xff:1".into()))
+            };
+            let error = NetworkSettings::from_variables(&https, unreadable).unwrap_err();
+            assert!(error.message().contains("https_proxy is not UTF-8"));
+        }
         assert!(
             NetworkSettings::from_variables(&http, variables)
+                .unwrap()
                 .proxy
                 .is_none()
         );

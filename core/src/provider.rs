@@ -222,8 +222,12 @@ impl TokenSource {
     /// The token as the source has it now; what may take its time does so beside the runtime.
     async fn ask(&self) -> Result<TokenCredentials> {
         match &self.0 {
-            Origin::Value(_) | Origin::Environment | Origin::Variable { .. } => self.credentials(),
-            Origin::File(_) | Origin::ValueFile { .. } | Origin::Callable(_) => {
+            Origin::Value(_) | Origin::Variable { .. } => self.credentials(),
+            // A variable may name a file.
+            Origin::Environment
+            | Origin::File(_)
+            | Origin::ValueFile { .. }
+            | Origin::Callable(_) => {
                 let source = self.clone();
                 aside("the token source", move || source.credentials()).await?
             }

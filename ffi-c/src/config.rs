@@ -34,8 +34,9 @@ impl Numbered for kat_admin_session {
 /// Settings of a client.
 ///
 /// 1. Make one with kat_config_new, kat_config_from_env or kat_config_from_file.
-/// 2. Set what is to differ. Partner id, credentials and service URL come from one source together: when
-///    one of them is set by hand, those that were read before count no longer.
+/// 2. Set what is to differ. Partner id, credentials and service URL come from one source together: to set
+///    another account's by hand beside one that was read is an error of kat_client_new, and credentials
+///    that are set by hand want their service URL set too. A service URL alone is for what was read.
 /// 3. Make clients from it with kat_client_new, and free it with kat_config_free.
 #[derive(Debug)]
 pub struct kat_config {
@@ -197,9 +198,11 @@ pub extern "C" fn kat_config_new() -> *mut kat_config {
 
 /// A config from KALTURA_PARTNER_ID, KALTURA_ADMIN_SECRET, KALTURA_KS, KALTURA_SERVICE_URL,
 /// KALTURA_USER_ID, KALTURA_SESSION_EXPIRY (seconds), KALTURA_APP_TOKEN_ID and KALTURA_APP_TOKEN. An empty
-/// variable is unset.
+/// variable is unset. A secret may stand in a file: KALTURA_ADMIN_SECRET_FILE, KALTURA_KS_FILE or
+/// KALTURA_APP_TOKEN_FILE names it.
 ///
-/// KAT_STATUS_INVALID_ARG when a variable that must be a number is none. As with getenv, no other thread
+/// KAT_STATUS_INVALID_ARG when a variable that must be a number is none, one is not UTF-8, a secret is
+/// given in both ways, or its file cannot be used. As with getenv, no other thread
 /// may change the environment meanwhile.
 #[unsafe(no_mangle)]
 #[must_use]

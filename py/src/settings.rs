@@ -65,16 +65,19 @@ impl Settings {
             .map(Self)
     }
 
-    /// Joins sources; the first that names an account wins as a whole.
+    /// Joins sources, which stand in the order in which they count: the first that names an account
+    /// is taken as a whole. An account, or a service URL for it, that is named in two of them is an
+    /// error; an explicit service URL is for the account of any source.
     #[staticmethod]
     #[expect(clippy::needless_pass_by_value, reason = "Python hands the list over")]
     fn resolve(py: Python<'_>, sources: Vec<Bound<'_, Self>>, need: &str) -> PyResult<Self> {
         let need = match need {
             "exchange" => core::Need::Exchange,
             "admin" => core::Need::Admin,
+            "show" => core::Need::Show,
             _ => {
                 return Err(PyValueError::new_err(
-                    "need is neither 'exchange' nor 'admin'",
+                    "need is none of 'exchange', 'admin' and 'show'",
                 ));
             }
         };
@@ -107,6 +110,12 @@ impl Settings {
     fn service_url(&self) -> Option<&str> {
         self.0.service_url.as_deref()
     }
+    /// Where the service URL comes from, once it is resolved.
+    #[getter]
+    fn service_url_source(&self) -> Option<String> {
+        let source = self.0.service_url_source.as_ref();
+        source.map(ToString::to_string)
+    }
     #[getter]
     fn user_id(&self) -> Option<&str> {
         self.0.user_id.as_deref()
@@ -132,14 +141,22 @@ impl Settings {
         self.0.warnings.clone()
     }
 
+    /// Whether these settings say whose tokens: a service URL alone does not.
+    fn names_account(&self) -> bool {
+        self.0.names_account()
+    }
+
     fn __repr__(&self) -> String {
-        let shown = |set: bool| if set { "****" } else { "None" };
+        let none = || "None".to_owned();
+        let masked = |set: bool| if set { "****" } else { "None" };
         format!(
-            "Settings(source={:?}, partner_id={:?}, admin_secret={}, service_url={:?})",
+            "Settings(source={:?}, partner_id={}, admin_secret={}, service_url={})",
             self.source(),
-            self.0.partner_id,
-            shown(self.0.admin_secret.is_some()),
-            self.0.service_url
+            self.0.partner_id.map_or_else(none, |id| id.to_string()),
+            masked(self.0.admin_secret.is_some()),
+            self.0
+                .shown_service_url()
+                .map_or_else(none, |url| format!("{url:?}")),
         )
     }
 

@@ -137,8 +137,14 @@ static void configuration_from_the_environment(void) {
     CHECK(kat_client_partner_id(client) == 321);
     CHECK_TEXT("https://api.eu.kaltura.com/api_v3", kat_client_service_url(client));
     kat_client_free(client);
-    /* A secret of one source is not sent to the server of another. */
+    /* A service URL that is set by hand is for the account that was read. */
     kat_config_set_service_url(config, "https://video.example.com");
+    CHECK_OK(kat_client_new(config, &client, &error));
+    CHECK(kat_client_partner_id(client) == 321);
+    CHECK_TEXT("https://video.example.com/api_v3", kat_client_service_url(client));
+    kat_client_free(client);
+    /* Another account is not mixed with it. */
+    kat_config_set_partner_id(config, 7);
     CHECK(kat_client_new(config, &client, &error) == KAT_STATUS_INVALID_ARG);
     CHECK(strstr(kat_error_message(error), "the environment") != NULL);
     kat_error_free(error);

@@ -468,8 +468,8 @@ class TestAccount:
     def test_sources_are_not_mixed(self, shell: Shell, sandbox: Sandbox) -> None:
         ended = shell.new("list", "--partner-id", "7")
         assert ended.code == 2
-        assert "the admin secret is in the environment" in ended.err
-        assert "the explicit options" in ended.err
+        assert f"partner {sandbox.partner_id} in the environment" in ended.err
+        assert "partner 7 in the explicit options" in ended.err
 
     @pytest.mark.parametrize("mode", ["signed", "signed-v1", "started"])
     def test_the_admin_session_is_made_as_asked(self, shell: Shell, mode: str) -> None:

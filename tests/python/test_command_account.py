@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
+import sys
 from pathlib import Path
 
 import pytest
 from conftest import NEW, Shell, account_of, write_config
-from kaltura_app_token import Settings, _account, _config
+from kaltura_app_token import Settings, _account, _config, token_hash
 from kaltura_app_token.sandbox import Sandbox
 
 
@@ -45,11 +48,12 @@ class TestProfiles:
         secret = path.with_name("mine.secret")
         secret.write_text(sandbox.admin_secret + "\n", encoding="utf-8")
         secret.chmod(0o600)
-        assert bare.new("list", "--profile", "mine").err == ""
+        assert bare.new("list", "--profile", "mine").code == 0
         home = bare.directory / "mine.secret"
         secret.rename(home)
         write_profiles(bare, mine=profile | {"admin_secret_file": "~/mine.secret"})
-        assert bare.new("list", "--profile", "mine", HOME=str(bare.directory)).err == ""
+        ended = bare.new("list", "--profile", "mine", HOME=str(bare.directory))
+        assert (ended.code, "warning" in ended.err) == (0, False)
 
     def test_the_environment_comes_first_and_config_json_last(
         self, shell: Shell, sandbox: Sandbox
@@ -57,13 +61,12 @@ class TestProfiles:
         with Sandbox() as of_profile, Sandbox() as of_file:
             write_profiles(shell, mine=profile_of(of_profile))
             write_config(shell.directory, of_file)
-            ended = shell.new("create", "--profile", "mine")
+            assert shell.new("create", KALTURA_PROFILE="mine").code == 0
             assert len(list(sandbox.client().tokens())) == 1
-            assert "warning: the environment names an account and comes before" in ended.err
             bare = Shell(shell.directory, dict(shell.environment))
             for name in account_of(sandbox):
                 del bare.environment[name]
-            assert bare.new("create", "--profile", "mine").code == 0
+            assert bare.new("create", KALTURA_PROFILE="mine").code == 0
             assert len(list(of_profile.client().tokens())) == 1
             assert bare.new("create").code == 0
             assert len(list(of_file.client().tokens())) == 1
@@ -81,7 +84,7 @@ class TestProfiles:
             },
         )
         ended = bare.new("session", "--profile", "mine")
-        assert (ended.code, ended.err) == (0, "")
+        assert ended.code == 0, ended
         assert sandbox.client().session_info(ended.out.strip())
 
     def test_all_of_its_settings_are_used(self, bare: Shell, sandbox: Sandbox) -> None:
@@ -125,6 +128,7 @@ class TestProfiles:
             ("[]", 'has no "profiles" object'),
             ('{"profiles": {"b": {}, "a": {}}}', "its profiles are: a, b"),
             ('{"profiles": {"mine": 5}}', "is not an object"),
+            ('{"profiles": {"mine": {"ks": "canary", "ks": "x"}}}', "the key ks stands twice"),
             ('{"profiles": {"mine": {"secret": "canary"}}}', "unknown setting secret"),
             ('{"profiles": {"mine": {"partner_id": "canary"}}}', "partner_id is not a number"),
             ('{"profiles": {"mine": {"partner_id": true}}}', "partner_id is not a number"),
@@ -151,6 +155,65 @@ class TestProfiles:
         assert (ended.code, ended.out) == (2, "")
         assert complaint in ended.err
         assert "canary" not in ended.err
+
+
+class TestTheAccountThatWasMeant:
+    """What must never happen to another account than the one that was named."""
+
+    def test_a_typed_profile_is_acted_on_and_said(self, shell: Shell, sandbox: Sandbox) -> None:
+        with Sandbox() as staging:
+            write_profiles(shell, staging=profile_of(staging))
+            of_environment = sandbox.client().add_token(description="nightly")
+            staging.client().add_token(description="nightly")
+            words = ["revoke", "--description", "nightly", "--profile", "staging", "--yes"]
+            ended = shell.new(*words)
+            assert ended.code == 0, ended
+            assert [token.id for token in sandbox.client().tokens()] == [of_environment.id]
+            assert list(staging.client().tokens()) == []
+            assert ended.err.count("note: using ") == 1
+            assert (
+                f"note: using partner {staging.partner_id} of profile staging, in place of the "
+                f"environment, at {staging.service_url}\n"
+            ) in ended.err
+
+    @pytest.mark.parametrize("elsewhere", ["environment", "config.json"])
+    def test_a_typed_session_stays_here(
+        self, bare: Shell, sandbox: Sandbox, elsewhere: str
+    ) -> None:
+        ks = sandbox.client().sign_admin_session().ks.reveal()
+        path = bare.directory / "session"
+        path.write_text(ks + "\n", encoding="utf-8")
+        if elsewhere == "environment":
+            bare.environment |= account_of(sandbox)
+        else:
+            write_config(bare.directory, sandbox)
+        # Whatever would leave this machine gets as far as this proxy.
+        with socket.create_server(("127.0.0.1", 0)) as proxy:
+            address = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+            ended = bare.new(
+                *("list", "--ks-file", str(path), "--proxy", address),
+                *("--timeout", "1", "--max-retries", "0"),
+            )
+            proxy.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                proxy.accept()[0].close()
+                pytest.fail(f"something left this machine: {ended}")
+        assert ended.code == 2, ended
+        assert (
+            f"the service URL is in {'the ' * (elsewhere == 'environment')}{elsewhere}" in ended.err
+        )
+        ended = bare.new("list", "--ks-file", str(path), "--service-url", sandbox.service_url)
+        assert ended.code == 0, ended
+
+    def test_an_address_that_is_not_utf_8_is_not_the_default(self, bare: Shell) -> None:
+        environment = {
+            "KALTURA_PARTNER_ID": "102",
+            "KALTURA_ADMIN_SECRET": "value",
+            "KALTURA_SERVICE_URL": os.fsdecode(b"https://video.example.com/\xff"),
+        }
+        ended = bare.new("create", "--dry-run", **environment)
+        assert (ended.code, ended.out) == (2, "")
+        assert "the environment variable KALTURA_SERVICE_URL is not UTF-8" in ended.err
 
 
 class TestConfig:
@@ -182,9 +245,9 @@ class TestConfig:
         assert "note: the account in profile mine is not used" in ended.err
         assert "note: the account in config.json is not used" in ended.err
 
-    def test_options_are_a_place_too(self, shell: Shell) -> None:
+    def test_options_are_a_place_too(self, bare: Shell) -> None:
         words = ["config", "show", "--partner-id", "7", "--format", "json"]
-        told = shell.new(*words).json
+        told = bare.new(*words).json
         assert told["partnerId"] == {"value": 7, "source": "the options"}
         assert told["serviceUrl"]["source"] == "the default"
         assert told["adminSecret"] == {"value": None, "source": None}
@@ -206,11 +269,12 @@ class TestConfig:
         ended = shell.new("config", "show", KALTURA_SERVICE_URL=url)
         assert "canary" not in ended.out + ended.err
 
-    def test_it_joins_places_as_the_client_does(self) -> None:
+    @pytest.mark.parametrize("service_url", ["eu", None])
+    def test_it_joins_places_as_the_client_does(self, service_url: str | None) -> None:
         settings = [
-            Settings(user_id="a", app_token="x"),
-            Settings(partner_id=2, admin_secret="b", admin_session_duration=60),
-            Settings(partner_id=3, service_url="eu", user_id="c", app_token_id="i"),
+            Settings(user_id="a", app_token="x", service_url=service_url),
+            Settings(profile="2", partner_id=2, admin_secret="b", admin_session_duration=60),
+            Settings(profile="3", partner_id=3, user_id="c", app_token_id="i"),
         ]
         places = [_account.Place(str(at), one, []) for at, one in enumerate(settings)]
         told = _config.effective(places)
@@ -218,8 +282,8 @@ class TestConfig:
         for attributes in (_config._ACCOUNT, _config._OTHERS, _config._TOKEN):
             for name, attribute in attributes.items():
                 value = getattr(resolved, attribute)
-                if name == "serviceUrl":
-                    assert (value, told[name][1]) == (None, "the default")
+                if name == "serviceUrl" and value is None:
+                    assert told[name][1] == "the default"
                 else:
                     assert (told[name][0] is None) == (value is None), name
                     assert told[name][0] in (value, "****"), name
@@ -253,6 +317,7 @@ class TestSecretsAsOptions:
             (["--admin-secret", "canary", "--admin-secret-file", "x"], "are both given"),
             (["--admin-secret", ""], "--admin-secret: the value is empty"),
             (["--ks", " "], "--ks: the value is empty"),
+            (["--ks", os.fsdecode(b"canary\xff")], "--ks: the value is not UTF-8"),
             (["--admin-secret-file", "-", "--ks-file", "-"], "can hold only one secret"),
         ],
     )
@@ -263,6 +328,49 @@ class TestSecretsAsOptions:
         assert (ended.code, ended.out) == (2, "")
         assert complaint in ended.err
         assert "canary" not in ended.err
+
+    def test_standard_input_that_is_no_text_is_refused(self, shell: Shell) -> None:
+        words = f"printf 'canary\\377' | {NEW} list --admin-secret-file -"
+        ended = shell.run("sh", "-c", words)
+        assert (ended.code, ended.out) == (2, "")
+        assert "standard input does not hold text in UTF-8" in ended.err
+
+
+class TestSecretsInFilesOfVariables:
+    @pytest.fixture
+    def mounted(self, shell: Shell) -> dict[str, str]:
+        """The environment of a container whose secrets are mounted as files."""
+        del shell.environment["KALTURA_ADMIN_SECRET"]
+        names = ("KALTURA_ADMIN_SECRET", "KALTURA_APP_TOKEN", "KALTURA_KS")
+        return {f"{name}_FILE": str(shell.directory / name.lower()) for name in names}
+
+    def test_a_program_has_the_session_and_no_way_to_the_secrets(
+        self, shell: Shell, sandbox: Sandbox, mounted: dict[str, str]
+    ) -> None:
+        token = sandbox.client().add_token()
+        assert token.token is not None
+        Path(mounted["KALTURA_APP_TOKEN_FILE"]).write_text(token.token.reveal() + "\n")
+        Path(mounted["KALTURA_ADMIN_SECRET_FILE"]).write_text(sandbox.admin_secret)
+        del mounted["KALTURA_KS_FILE"]
+        environment = mounted | {"KALTURA_APP_TOKEN_ID": token.id}
+        assert shell.new("list", **environment).code == 0
+        see = "import json, os; print(json.dumps(dict(os.environ)))"
+        ended = shell.new("exec", "--", sys.executable, "-c", see, **environment)
+        assert ended.code == 0, ended
+        assert "KALTURA_KS" in ended.json
+        assert not mounted.keys() & ended.json.keys()
+
+    def test_a_session_is_taken_from_one_wherever_a_session_is_looked_at(
+        self, shell: Shell, sandbox: Sandbox, mounted: dict[str, str]
+    ) -> None:
+        ks = sandbox.client().sign_admin_session().ks.reveal()
+        path = mounted["KALTURA_KS_FILE"]
+        Path(path).write_text(ks + "\n", encoding="utf-8")
+        assert shell.new("list", KALTURA_KS_FILE=path).code == 0
+        ended = shell.new("ks", "inspect", KALTURA_KS_FILE=path)
+        assert (ended.code, f"partnerId: {sandbox.partner_id}" in ended.out) == (0, True), ended
+        ended = shell.new("hash", KALTURA_KS_FILE=path, KALTURA_APP_TOKEN="value")
+        assert ended.out == token_hash(ks, "value") + "\n"
 
 
 class TestPrompts:

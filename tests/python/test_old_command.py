@@ -5,11 +5,13 @@ the printed lines. What it is held against is the old script's documentation and
 from __future__ import annotations
 
 import re
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import OLD, Ended, Shell, clean_environment, write_config
+from conftest import OLD, ROOT, Ended, Shell, clean_environment, write_config
 from kaltura_app_token import legacy
 from kaltura_app_token.sandbox import Sandbox
 
@@ -297,6 +299,25 @@ def test_text_from_the_server_cannot_drive_the_terminal(old: Old, sandbox: Sandb
 
 
 class TestConfiguration:
+    @pytest.mark.parametrize("script", [OLD, str(ROOT / "kaltura_app_token_manager.py")])
+    def test_the_file_may_lie_beside_the_script(
+        self, bare: Shell, sandbox: Sandbox, tmp_path: Path, script: str
+    ) -> None:
+        beside = tmp_path / "installed"
+        beside.mkdir()
+        copy = Path(shutil.copy(script, beside))
+        link = tmp_path / "manager"
+        link.symlink_to(copy)
+        for command in (copy, link):
+            ended = bare.run(sys.executable, str(command), "--list")
+            assert ended.code == 2
+            assert f"looked in {tmp_path} and in {beside}" in ended.err
+        write_config(beside, sandbox)
+        for command in (copy, link):
+            ended = bare.run(sys.executable, str(command), "--list")
+            assert ended.code == 0
+            assert f"note: using {beside / 'config.json'}\n" in ended.err
+
     def test_the_file_can_be_named_by_option_or_environment(
         self, bare: Shell, sandbox: Sandbox, tmp_path: Path
     ) -> None:

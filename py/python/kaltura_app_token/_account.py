@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from kaltura_app_token import _arguments as types
 from kaltura_app_token import _native
-from kaltura_app_token._arguments import add_secret, secret_option
+from kaltura_app_token._arguments import add_secret, secret_option, variable
 from kaltura_app_token._output import note, printable
 from kaltura_app_token._version import PROGRAM
 from kaltura_app_token.errors import ConfigError
@@ -26,17 +26,14 @@ HASH_TYPES = ("MD5", "SHA1", "SHA256", "SHA512")
 
 
 class Place(NamedTuple):
-    """A place that settings come from: what to call it, and what it says."""
+    """A place that settings come from: what to call it, what it says, and whether the command line
+    names that very place.
+    """
 
     name: str
     settings: _native.Settings
     warnings: list[str]
-
-    def names_account(self) -> bool:
-        """Whether it says anything of the account, which is then taken from it as a whole."""
-        found = self.settings
-        account = (found.partner_id, found.admin_secret, found.ks, found.service_url)
-        return any(value is not None for value in account)
+    asked_for: bool = False
 
 
 def add_account(parser: Parser, *, secret: bool = True, session: bool = True) -> None:
@@ -74,9 +71,12 @@ def add_account(parser: Parser, *, secret: bool = True, session: bool = True) ->
     group.add_argument(
         "--profile",
         metavar="NAME",
-        help="a profile of the file that `config path` names (otherwise: KALTURA_PROFILE)",
+        help="a profile of the file that `config path` names, in place of the environment "
+        "(otherwise: KALTURA_PROFILE)",
     )
-    group.add_argument("--config", metavar="PATH", help="a file as config.json")
+    group.add_argument(
+        "--config", metavar="PATH", help="a file as config.json, in place of the environment"
+    )
 
 
 def add_network(parser: Parser) -> None:
@@ -121,9 +121,8 @@ def add_token(parser: Parser) -> None:
 
 
 def places(args: argparse.Namespace) -> list[Place]:
-    """Where settings come from, the first one winning: options, environment, profile, config.json.
-
-    A file that is named by --config is an option, and comes before the environment.
+    """Where settings come from, in the order in which they count: the options, and either what
+    --profile or --config names or else environment, KALTURA_PROFILE and config.json.
 
     Raises:
         ConfigError: One of them cannot be read.
@@ -133,28 +132,48 @@ def places(args: argparse.Namespace) -> list[Place]:
     ]
     if [*files, getattr(args, "session", None)].count("-") > 1:
         raise ConfigError("standard input can hold only one secret: give a file for the others")
-    found = [_options(args)]
+    for option, named in (("--profile", args.profile), ("--config", args.config)):
+        if named == "":
+            raise ConfigError(f"{option}: the name is empty")
+    if args.profile is not None and args.config is not None:
+        raise ConfigError("--profile and --config are both given: each names an account")
+    options = _options(args)
+    if args.profile is not None:
+        return [options, _profile(args.profile, asked_for=True)]
     if args.config is not None:
-        found.append(_config_file(args.config))
-    found.append(Place("the environment", _native.Settings.from_env(), []))
-    profile = args.profile or os.environ.get("KALTURA_PROFILE")
-    if profile:
-        from kaltura_app_token._profiles import read_profile
-
-        if args.profile is not None and found[-1].names_account():
-            note(
-                f"{PROGRAM}: warning: the environment names an account and comes before "
-                f"--profile: unset its KALTURA_... variables to use the profile's"
-            )
-        found.append(Place(f"profile {profile}", *read_profile(profile)))
-    if args.config is None and os.path.exists("config.json"):
+        return [options, _config_file(args.config, asked_for=True)]
+    found = [options, Place("the environment", _native.Settings.from_env(), [])]
+    profile = variable("KALTURA_PROFILE")
+    if profile is not None:
+        found.append(_profile(profile))
+    if os.path.exists("config.json"):
         try:
             found.append(_config_file("config.json"))
         except ConfigError:
-            # Many programs have a file of that name; it matters only when nothing else is given.
-            if not any(place.names_account() for place in found):
+            # Many programs have a file of that name; it matters only to who needs it.
+            if not _is_complete(found):
                 raise
     return found
+
+
+def _is_complete(found: list[Place]) -> bool:
+    """Whether these places name an account, and the server that it is on."""
+    try:
+        return _native.Settings.resolve(_all(found), "exchange").service_url is not None
+    except ConfigError:
+        # A contradiction is said by whoever joins them; without an account the file may name it.
+        return any(place.settings.names_account() for place in found)
+
+
+def _all(found: list[Place]) -> list[_native.Settings]:
+    return [place.settings for place in found]
+
+
+def _profile(name: str, *, asked_for: bool = False) -> Place:
+    from kaltura_app_token._profiles import read_profile
+
+    settings, warnings = read_profile(name)
+    return Place(f"profile {name}", settings, warnings, asked_for)
 
 
 def _options(args: argparse.Namespace) -> Place:
@@ -171,43 +190,54 @@ def _options(args: argparse.Namespace) -> Place:
     )
 
 
-def _config_file(path: str) -> Place:
+def _config_file(path: str, *, asked_for: bool = False) -> Place:
     settings = _native.Settings.from_config_file(path)
-    return Place(path, settings, settings.warnings)
+    return Place(path, settings, settings.warnings, asked_for)
 
 
-def account_place(found: list[Place]) -> Place | None:
-    """The place that the account is taken from."""
-    return next((place for place in found if place.names_account()), None)
+def account_place(found: list[Place], settings: _native.Settings) -> Place | None:
+    """The place that the account of these resolved settings is taken from."""
+    return next(
+        (
+            place
+            for place in found
+            if place.settings.names_account() and place.settings.source == settings.source
+        ),
+        None,
+    )
+
+
+def unused_places(found: list[Place], settings: _native.Settings) -> list[Place]:
+    """The places that name an account which is not that of these resolved settings."""
+    chosen = account_place(found, settings)
+    return [place for place in found if place.settings.names_account() and place is not chosen]
 
 
 def resolve(found: list[Place], need: Literal["admin", "exchange"]) -> _native.Settings:
-    """The settings in effect, after the warnings about where they come from.
+    """The settings in effect, after what is to be said of the place that they come from.
 
     Raises:
         ConfigError: Something that is needed is missing, or stands in two places.
     """
-    chosen = account_place(found)
-    all_settings = [place.settings for place in found]
-    if chosen is not None:
-        if need == "admin":
-            all_settings = _with_secret(all_settings, chosen.settings)
-        for warning in chosen.warnings:
+    settings = _native.Settings.resolve(_all(found), "exchange")
+    place = account_place(found, settings)
+    if place is not None:
+        if place.asked_for:
+            url = _native.normalize_service_url(settings.service_url or "us", allow_http=True)
+            note(
+                f"{PROGRAM}: note: using partner {settings.partner_id} of {place.name}, in place "
+                f"of the environment, at {url}"
+            )
+        for warning in place.warnings:
             note(f"{PROGRAM}: warning: {warning}")
-    return _native.Settings.resolve(all_settings, need)
-
-
-def _with_secret(
-    all_settings: list[_native.Settings], chosen: _native.Settings
-) -> list[_native.Settings]:
-    """Asks the person at the terminal for an admin secret that stands nowhere."""
-    nowhere = all(settings.admin_secret is None for settings in all_settings)
-    if chosen.partner_id is None or chosen.ks is not None or not nowhere:
-        return all_settings
-    secret = ask_secret(f"Admin secret of partner {chosen.partner_id}")
-    if secret is None:
-        return all_settings
-    return [_with_credentials(chosen, secret), *all_settings]
+    if need == "exchange":
+        return settings
+    secret = None
+    if settings.ks is None and all(place.settings.admin_secret is None for place in found):
+        secret = ask_secret(f"Admin secret of partner {settings.partner_id}")
+    if secret is not None:
+        return _with_credentials(settings, secret)
+    return _native.Settings.resolve(_all(found), need)
 
 
 def without_session(settings: _native.Settings) -> _native.Settings:
@@ -300,7 +330,7 @@ def token_value(
     if value is not None:
         return value, "the options"
     named_here = args.id is not None or args.app_token_id is not None
-    for name, settings, _ in found:
+    for name, settings, *_ in found:
         # Another place's value belongs to the id that stands beside it.
         fits = settings.app_token_id == token_id or (settings.app_token_id is None and named_here)
         if settings.app_token is not None and fits:

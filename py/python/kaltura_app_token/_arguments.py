@@ -5,6 +5,7 @@ and the types of values that options take. Knows nothing of Kaltura's API and se
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 import time
@@ -201,6 +202,8 @@ def secret_option(program: str, args: argparse.Namespace, name: str, variable: s
         return None
     if not value.strip():
         raise ConfigError(f"--{name}: the value is empty")
+    if os.fsencode(value).decode(errors="ignore") != value:
+        raise ConfigError(f"--{name}: the value is not UTF-8")
     warn_of_argument(program, f"--{name}", f"--{name}-file (- is standard input) or {variable}")
     return str(value)
 
@@ -211,6 +214,22 @@ def warn_of_argument(program: str, what: str, instead: str) -> None:
         f"{program}: warning: {what}: a command line can be read by every user of this machine: "
         f"use {instead}"
     )
+
+
+def variable(name: str) -> str | None:
+    """What an environment variable says; None when it is unset or empty.
+
+    Raises:
+        ConfigError: It is not UTF-8.
+    """
+    try:
+        # Undecodable bytes are in `os.environ` as what cannot be encoded.
+        return os.fsencode(os.environ.get(name, "")).decode().strip() or None
+    except UnicodeDecodeError:
+        raise ConfigError(
+            f"the environment variable {name} is not UTF-8",
+            hint="set it again as plain text, or unset it",
+        ) from None
 
 
 def read_secret(option: str, path: str) -> str:
@@ -232,13 +251,15 @@ def read_secret_as_is(option: str, path: str) -> str:
             # utf-8-sig: editors on Windows put a byte order mark first. Line ends stay as they are.
             with open(path, encoding="utf-8-sig", newline="") as file:
                 text = file.read(_MAX_SECRET + 1)
+        # Standard input lets bytes that are no text pass as what cannot be encoded.
+        text.encode()
     except OSError as error:
         raise ConfigError(
             f"{option}: {where} cannot be read: {error.strerror}",
             hint="give the path of a file that holds the secret alone, or - for standard input",
         ) from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{option}: {where} does not hold text") from None
+    except UnicodeError:
+        raise ConfigError(f"{option}: {where} does not hold text in UTF-8") from None
     secret = text.strip("\r\n")
     if not secret.strip():
         raise ConfigError(f"{option}: {where} is empty")

@@ -1,5 +1,6 @@
 """The subcommands `config show` and `config path`: which settings are in effect and where each
-comes from. Secrets are masked, nothing is sent, and what is missing is no error.
+comes from. Secrets are masked, nothing is sent, and what is missing is no error; what contradicts
+itself is one, as it is for every other command.
 """
 
 from __future__ import annotations
@@ -45,12 +46,12 @@ def _show(args: argparse.Namespace) -> int:
         {"setting": setting, "value": value, "source": source}
         for setting, (value, source) in effective(found).items()
     ]
-    chosen = _account.account_place(found)
+    settings = _native.Settings.resolve([place.settings for place in found], "show")
+    chosen = _account.account_place(found, settings)
     for warning in chosen.warnings if chosen else ():
         note(f"{PROGRAM}: warning: {warning}")
-    for place in found:
-        if place is not chosen and place.names_account():
-            note(f"{PROGRAM}: note: the account in {place.name} is not used")
+    for place in _account.unused_places(found, settings):
+        note(f"{PROGRAM}: note: the account in {place.name} is not used")
     if args.format == "json":
         print(to_json({str(row.pop("setting")): row for row in rows}))
     elif args.format == "jsonl":
@@ -69,11 +70,20 @@ def effective(found: list[Place]) -> dict[str, tuple[str | int | None, str | Non
     """Each setting's value, secrets masked, and the place that it is taken from.
 
     The account is taken from one place as a whole, and so is the token; the rest one by one.
+
+    Raises:
+        ConfigError: The places contradict each other.
     """
-    chosen = _account.account_place(found)
+    settings = _native.Settings.resolve([place.settings for place in found], "show")
+    chosen = _account.account_place(found, settings)
+    of_url = next((p for p in found if p.settings.source == settings.service_url_source), None)
     told = {name: _told(chosen, attribute) for name, attribute in _ACCOUNT.items()}
-    if chosen is not None and chosen.settings.service_url is None:
-        told["serviceUrl"] = (_native.normalize_service_url("us"), "the default")
+    told["serviceUrl"] = _told(of_url, "service_url")
+    if chosen is not None:
+        # A session tells whose it is.
+        told["partnerId"] = _told(chosen._replace(settings=settings), "partner_id")
+        if of_url is None:
+            told["serviceUrl"] = (_native.normalize_service_url("us"), "the default")
     for name, attribute in _OTHERS.items():
         told[name] = _told(_first(found, attribute), attribute)
     token = _first(found, *_TOKEN.values())

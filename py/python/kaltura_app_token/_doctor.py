@@ -141,14 +141,14 @@ class _Doctor:
             raise _Stop(exit_code(error)) from None
 
     def _settings(self, found: list[_account.Place]) -> _native.Settings:
-        place = _account.account_place(found)
         try:
             settings = _native.Settings.resolve([place.settings for place in found], "exchange")
         except ConfigError as error:
             self._problem("configuration", error)
             raise _Stop(exit_code(error)) from None
+        place = _account.account_place(found, settings)
         name = place.name if place else ""
-        unused = [other.name for other in found if other.names_account() and other is not place]
+        unused = [other.name for other in _account.unused_places(found, settings)]
         remark = f"; the account in {' and in '.join(unused)} is not used" if unused else ""
         self._ok("configuration", f"partner {settings.partner_id} from {name}{remark}")
         for warning in place.warnings if place else ():

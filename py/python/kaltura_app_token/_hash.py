@@ -95,9 +95,10 @@ def _ks(args: argparse.Namespace) -> _Part:
     if args.session is not None:
         warn_of_argument(PROGRAM, "the KS", "--ks-file (- is standard input) or KALTURA_KS")
         return _Part("KS", "the command line", args.session, find_ks(args.session))
-    text = os.environ.get("KALTURA_KS", "")
-    if not text.strip():
+    given = _native.Settings.from_env().ks
+    if given is None:
         raise ConfigError("no KS is given", hint="put it into a file for --ks-file, or KALTURA_KS")
+    text = os.environ.get("KALTURA_KS") or given.reveal()
     return _Part("KS", "KALTURA_KS", text, find_ks(text))
 
 

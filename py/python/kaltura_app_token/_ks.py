@@ -5,7 +5,6 @@ one that is given only what it says comes out.
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import time
 import urllib.parse
@@ -57,10 +56,10 @@ def given_ks(args: argparse.Namespace) -> str:
     if args.session is not None:
         warn_of_argument(PROGRAM, "the KS", "- and give it on standard input, or KALTURA_KS")
         return find_ks(args.session)
-    value = os.environ.get("KALTURA_KS", "").strip()
-    if not value:
+    value = _native.Settings.from_env().ks
+    if value is None:
         raise ConfigError("no KS is given", hint="give - and the KS on standard input")
-    return find_ks(value)
+    return find_ks(value.reveal())
 
 
 _IN_URL = re.compile(r"(?:^|[?&;#\[])ks\]?=([^&#;\s]+)|/ks/([^/?#\s]+)")
@@ -156,7 +155,7 @@ def _settings_for(found: list[_account.Place], info: _native.KsInfo) -> _native.
     Raises:
         ConfigError: The account is another one, whose server has no business with the session.
     """
-    if _account.account_place(found) is None:
+    if not any(place.settings.names_account() for place in found):
         of_itself = _native.Settings(partner_id=info.partner_id)
         found = [*found, _account.Place("the session", of_itself, [])]
     settings = _account.resolve(found, "exchange")

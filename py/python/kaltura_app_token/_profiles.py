@@ -30,6 +30,8 @@ _KEYS = {
 }
 _SECRETS = ("admin_secret", "ks", "app_token")
 
+_LONGEST = 1 << 20
+
 
 class Profile(NamedTuple):
     """A profile's settings, and what is worth a warning about its files."""
@@ -82,8 +84,12 @@ def read_profile(name: str) -> Profile:
 
 def _read(path: str) -> dict[str, Any]:
     try:
-        with open(path, encoding="utf-8") as file:
-            document = json.load(file)
+        # utf-8-sig: editors on Windows put a byte order mark first.
+        with open(path, encoding="utf-8-sig") as file:
+            text = file.read(_LONGEST + 1)
+        if len(text) > _LONGEST:
+            raise ConfigError(f"{path} is too large for a file of profiles")
+        document = json.loads(text, object_pairs_hook=lambda pairs: _once(path, pairs))
     except FileNotFoundError:
         raise ConfigError(
             f"there is no file of profiles: {path}",
@@ -102,6 +108,16 @@ def _read(path: str) -> dict[str, Any]:
     if not isinstance(profiles, dict):
         raise ConfigError(f'{path} has no "profiles" object')
     return profiles
+
+
+def _once(path: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these keys, none of which may stand twice: it is not clear which one counts."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ConfigError(f"{path}: the key {key} stands twice in one object")
+        found[key] = value
+    return found
 
 
 def _settings(where: str, name: str, values: dict[str, Any]) -> _native.Settings:

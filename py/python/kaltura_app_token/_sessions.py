@@ -118,7 +118,8 @@ def _exec(args: argparse.Namespace) -> int:
 
 def without_secrets(environment: dict[str, str]) -> dict[str, str]:
     """Takes out what a session is made with, under all names that it is read from."""
-    secrets = {"KALTURA_ADMIN_SECRET", "KALTURA_KS", "KALTURA_APP_TOKEN", "KALTURA_TOKEN"}
+    read = ("KALTURA_ADMIN_SECRET", "KALTURA_KS", "KALTURA_APP_TOKEN")
+    secrets = {"KALTURA_TOKEN", *read, *(f"{name}_FILE" for name in read)}
     if "TOKEN_ID" in environment:
         # Alone it is somebody else's.
         secrets.add("TOKEN")

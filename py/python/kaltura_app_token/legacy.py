@@ -29,10 +29,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from kaltura_app_token import _native
-from kaltura_app_token._arguments import Parser, parse
+from kaltura_app_token._arguments import Parser, parse, variable
 from kaltura_app_token._connect import connect, exchange, lint, warn_of_dropped
 from kaltura_app_token._output import MASK, fail, note, printable, run, table, terminal_width, wrap
-from kaltura_app_token.errors import KalturaError, exit_code
+from kaltura_app_token.errors import ConfigError, KalturaError, exit_code
 
 __all__ = [
     "PRIVILEGE_HANDLERS",
@@ -51,6 +51,8 @@ __all__ = [
 ]
 
 PROGRAM = "kaltura_app_token_manager.py"
+
+_CONFIG = "config.json"
 
 
 def _with_value(name: str) -> Callable[[Any], str]:
@@ -127,8 +129,8 @@ def setup_parser() -> argparse.ArgumentParser:
         prog=PROGRAM,
         description="Manage Kaltura app tokens: create, list, update, delete.",
         allow_abbrev=True,
-        epilog="The account is read from config.json in the working directory: see "
-        "config.template.json.",
+        epilog="The account is read from config.json in the working directory, or else beside the "
+        "script:\nsee config.template.json.",
     )
     actions = parser.add_argument_group("actions")
     actions.add_argument("--create", action="store_true", help="create an app token")
@@ -194,14 +196,31 @@ def _is_given(value: object) -> bool:
 
 
 def load_configuration(path: str | None = None) -> _native.Settings:
-    """Reads `config.json` from the working directory, or the file that is named here or by
-    `KALTURA_CONFIG`.
+    """Reads `config.json` from the working directory or else from that of the script, or the file
+    that is named here or by `KALTURA_CONFIG`.
 
     Raises:
         ConfigError: It is not there, is not JSON, or lacks the account or its secret.
     """
-    path = path or os.environ.get("KALTURA_CONFIG") or "config.json"
+    path = path or variable("KALTURA_CONFIG") or _found_config()
     return _native.Settings.resolve([_native.Settings.from_config_file(path)], "admin")
+
+
+def _found_config() -> str:
+    # Where Python itself looks for what is beside a script: behind symbolic links.
+    beside = os.path.dirname(os.path.realpath(sys.argv[0]))
+    if os.path.lexists(_CONFIG):
+        return _CONFIG
+    path = os.path.join(beside, _CONFIG)
+    if os.path.lexists(path):
+        # Not the one that whoever looks around would think of.
+        note(f"{PROGRAM}: note: using {path}")
+        return path
+    raise ConfigError(
+        f"Configuration file '{_CONFIG}' not found.",
+        hint=f"looked in {' and in '.join(dict.fromkeys((os.getcwd(), beside)))}: copy "
+        "config.template.json to config.json there and fill it in",
+    )
 
 
 def initialize_client(
