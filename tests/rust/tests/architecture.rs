@@ -64,120 +64,121 @@ fn each_crate_depends_on_what_its_room_may_know() {
     }
 }
 
+/// Each module, and those above it that it may not use.
+const ORDER: [(&str, &[&str]); 12] = [
+    (
+        "secret",
+        &[
+            "error",
+            "model",
+            "wire",
+            "transport",
+            "client",
+            "config",
+            "blocking",
+        ],
+    ),
+    (
+        "error",
+        &[
+            "model",
+            "wire",
+            "transport",
+            "client",
+            "config",
+            "blocking",
+            "retry",
+        ],
+    ),
+    (
+        "model",
+        &[
+            "wire",
+            "transport",
+            "client",
+            "config",
+            "blocking",
+            "retry",
+            "exchange",
+        ],
+    ),
+    (
+        "privileges",
+        &[
+            "model",
+            "wire",
+            "transport",
+            "client",
+            "config",
+            "blocking",
+            "retry",
+        ],
+    ),
+    (
+        "ks",
+        &[
+            "wire",
+            "transport",
+            "client",
+            "config",
+            "blocking",
+            "retry",
+            "exchange",
+        ],
+    ),
+    (
+        "transport",
+        &[
+            "wire", "model", "client", "config", "blocking", "retry", "exchange",
+        ],
+    ),
+    (
+        "wire",
+        &[
+            "transport",
+            "client",
+            "config",
+            "blocking",
+            "retry",
+            "exchange",
+        ],
+    ),
+    (
+        "exchange",
+        &["wire", "transport", "client", "config", "blocking", "retry"],
+    ),
+    ("retry", &["client", "config", "blocking", "exchange"]),
+    (
+        "flight",
+        &[
+            "model", "wire", "client", "config", "blocking", "retry", "exchange", "provider",
+        ],
+    ),
+    (
+        "clock",
+        &[
+            "model", "wire", "client", "config", "blocking", "exchange", "provider",
+        ],
+    ),
+    (
+        "threads",
+        &[
+            "model",
+            "wire",
+            "transport",
+            "client",
+            "config",
+            "blocking",
+            "retry",
+            "exchange",
+            "provider",
+        ],
+    ),
+];
+
 #[test]
 fn no_module_uses_one_that_stands_above_it() {
-    // Each row may not use what is named behind it.
-    let order: [(&str, &[&str]); 12] = [
-        (
-            "secret",
-            &[
-                "error",
-                "model",
-                "wire",
-                "transport",
-                "client",
-                "config",
-                "blocking",
-            ],
-        ),
-        (
-            "error",
-            &[
-                "model",
-                "wire",
-                "transport",
-                "client",
-                "config",
-                "blocking",
-                "retry",
-            ],
-        ),
-        (
-            "model",
-            &[
-                "wire",
-                "transport",
-                "client",
-                "config",
-                "blocking",
-                "retry",
-                "exchange",
-            ],
-        ),
-        (
-            "privileges",
-            &[
-                "model",
-                "wire",
-                "transport",
-                "client",
-                "config",
-                "blocking",
-                "retry",
-            ],
-        ),
-        (
-            "ks",
-            &[
-                "wire",
-                "transport",
-                "client",
-                "config",
-                "blocking",
-                "retry",
-                "exchange",
-            ],
-        ),
-        (
-            "transport",
-            &[
-                "wire", "model", "client", "config", "blocking", "retry", "exchange",
-            ],
-        ),
-        (
-            "wire",
-            &[
-                "transport",
-                "client",
-                "config",
-                "blocking",
-                "retry",
-                "exchange",
-            ],
-        ),
-        (
-            "exchange",
-            &["wire", "transport", "client", "config", "blocking", "retry"],
-        ),
-        ("retry", &["client", "config", "blocking", "exchange"]),
-        (
-            "flight",
-            &[
-                "model", "wire", "client", "config", "blocking", "retry", "exchange", "provider",
-            ],
-        ),
-        (
-            "clock",
-            &[
-                "model", "wire", "client", "config", "blocking", "exchange", "provider",
-            ],
-        ),
-        (
-            "threads",
-            &[
-                "model",
-                "wire",
-                "transport",
-                "client",
-                "config",
-                "blocking",
-                "retry",
-                "exchange",
-                "provider",
-            ],
-        ),
-    ];
-    for (module, above) in order {
+    for (module, above) in ORDER {
         let path = root().join(format!("core/src/{module}.rs"));
         let text = std::fs::read_to_string(&path).unwrap();
         for name in above {
