@@ -587,7 +587,7 @@ class TestAudit:
             "sessionType": 0,
             "sessionDuration": 3600,
             "sessionPrivileges": ROLE,
-            "expiry": 2208988800,
+            "expiry": 2114380800,
             "updatedAt": 1700000000,
         }
         rows = [
