@@ -43,7 +43,15 @@ pub async fn ensure(client: &Client, wanted: &NewToken) -> Result<Ensured> {
         return Ok(found);
     }
     let created = client.add_token(wanted).await?;
-    let seen = look(client, wanted, Some(&created)).await?;
+    let seen = look(client, wanted, Some(&created)).await;
+    // The token exists: a second look that fails must not take it from whoever asked for it.
+    let seen = seen.unwrap_or_else(|error| {
+        log::warn!(
+            "{} was created; its duplicates were not looked for: {error}",
+            created.id
+        );
+        None
+    });
     Ok(seen.unwrap_or(Ensured {
         token: created,
         created: true,

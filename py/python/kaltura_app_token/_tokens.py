@@ -5,12 +5,14 @@ out where a token is created, or asked for; --dry-run prints the request in plac
 from __future__ import annotations
 
 import argparse
+import shlex
 
 from kaltura_app_token import _arguments as types
 from kaltura_app_token import _native
 from kaltura_app_token._account import HASH_TYPES, add_account, add_network, admin_client
 from kaltura_app_token._arguments import Command, Parser
 from kaltura_app_token._connect import exchange, lint, warn_of_dropped
+from kaltura_app_token._creation import Creation
 from kaltura_app_token._output import (
     confirm,
     fail,
@@ -153,6 +155,21 @@ def asked_fields(args: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
+def creation(args: argparse.Namespace, client: _native.Client, fields: dict[str, Any]) -> Creation:
+    """What tells of the token that is created with these fields, if its output cannot."""
+    from kaltura_app_token._workflows import same_account
+
+    return Creation(
+        PROGRAM,
+        client,
+        fields,
+        get=lambda token_id: shlex.join(
+            [PROGRAM, "get", token_id, "--show-secrets", *same_account(args)]
+        ),
+        list_all=lambda: shlex.join([PROGRAM, "list", *same_account(args)]),
+    )
+
+
 def _add_create(parser: Parser) -> None:
     add_fields(parser, new=True)
     _add_dry_run(parser)
@@ -173,7 +190,7 @@ def _create(args: argparse.Namespace) -> int:
     if args.dry_run:
         print_request(client, "appToken.add", client.preview_add(**fields), args.format)
         return 0
-    token = client.add_token(**fields)
+    token = creation(args, client, fields).make(lambda: client.add_token(**fields))
     if not args.start_session:
         _print_token(args, token, show_secrets=True)
         return 0

@@ -93,7 +93,8 @@ def _ensure(args: argparse.Namespace) -> int:
         fields["session_type"] = None
     client = admin_client(args)
     lint(fields.get("session_privileges"), PROGRAM)
-    ensured = _native.ensure(client, **fields)
+    creation = _tokens.creation(args, client, fields)
+    ensured = creation.make(lambda: _native.ensure(client, **fields))
     token = ensured.token
     note(f"{PROGRAM}: {'created' if ensured.created else 'found'} {token.id}")
     if ensured.duplicates:

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ from typing import Any
 from kaltura_app_token import _native
 from kaltura_app_token._arguments import Parser, parse
 from kaltura_app_token._connect import connect, exchange, lint, warn_of_dropped
+from kaltura_app_token._creation import Creation
 from kaltura_app_token._output import MASK, fail, note, printable, run, table, terminal_width, wrap
 from kaltura_app_token.errors import KalturaError, exit_code
 
@@ -403,8 +405,20 @@ def _create(client: _native.Client, args: argparse.Namespace, privileges: str) -
     lint(privileges, PROGRAM)
     if not args.list:
         note(f"{PROGRAM}: note: list:* is granted only when asked for: --create --list")
+    listing = [PROGRAM, "--list"]
+    if args.config is not None:
+        listing.append(f"--config={args.config}")
+    if args.allow_http:
+        listing.append("--allow_http")
+    creation = Creation(
+        PROGRAM,
+        client,
+        {"description": args.description, "session_privileges": privileges},
+        get=lambda _id: shlex.join([*listing, "--show_secrets"]),
+        list_all=lambda: shlex.join(listing),
+    )
     with _saying("Error creating new App Token: "):
-        token = create_app_token(client, args.description, privileges)
+        token = creation.make(lambda: create_app_token(client, args.description, privileges))
     print(f"Created New App Token ID: {token.id}")
     if token.token is not None:
         print(f"App Token Value: {token.token.reveal()}")
