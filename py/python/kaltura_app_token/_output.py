@@ -406,7 +406,7 @@ def _token_table(tokens: list[Fields], width: int | None) -> Iterator[str]:
         if any(token[field] not in silent.get(field, ()) for token in tokens)
     }
     rows = [[_short(field, token[field]) for field in columns.values()] for token in tokens]
-    return table(list(columns), rows, width)
+    return table(list(columns), rows, width, whole=2 if "TOKEN" in columns else 1)
 
 
 def _short(name: str, value: object) -> str:
@@ -432,17 +432,19 @@ def table(
     rows: Sequence[Sequence[str]],
     width: int | None,
     *,
+    whole: int = 1,
     gap: str = "  ",
     rule: str = "",
 ) -> Iterator[str]:
-    """The lines of a table, its cells wrapped so that it fits the width, the first column never.
+    """The lines of a table, its cells wrapped so that it fits the width.
 
+    The first `whole` columns, of ids and secrets, are never wrapped: half of one would be copied.
     `rule` is drawn under the headings.
     """
     cells = [list(headings), *([printable(cell) for cell in row] for row in rows)]
     widths = [max(map(display_width, column)) for column in zip(*cells, strict=True)]
     if width is not None:
-        widths = _fit(widths, width - len(gap) * (len(widths) - 1))
+        widths = _fit(widths, width - len(gap) * (len(widths) - 1), whole)
     for number, row in enumerate(cells):
         wrapped = [wrap(cell, columns) for cell, columns in zip(row, widths, strict=True)]
         for at in range(max(map(len, wrapped))):
@@ -455,13 +457,15 @@ def table(
             yield rule * (sum(widths) + len(gap) * (len(widths) - 1))
 
 
-def _fit(widths: list[int], available: int) -> list[int]:
-    """Narrows the widest columns but the first until all fit; none below what can be read."""
+def _fit(widths: list[int], available: int, whole: int) -> list[int]:
+    """Narrows the widest columns after the first `whole` until all fit; none below what can be
+    read.
+    """
     narrowest = 4
     fitted = list(widths)
     while sum(fitted) > available:
-        widest = max(range(1, len(fitted)), key=fitted.__getitem__)
-        if fitted[widest] <= narrowest:
+        widest = max(range(whole, len(fitted)), key=fitted.__getitem__, default=0)
+        if widest < whole or fitted[widest] <= narrowest:
             break
         fitted[widest] -= 1
     return fitted
