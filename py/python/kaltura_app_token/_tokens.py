@@ -211,7 +211,7 @@ def _create(args: argparse.Namespace) -> int:
 
 
 def _add_get(parser: Parser) -> None:
-    parser.add_argument("id", metavar="ID", help="the token's id")
+    parser.add_argument("id", metavar="ID", type=types.token_id, help="the token's id")
     add_output(parser, secrets=True)
     add_account(parser)
     add_network(parser)
@@ -233,7 +233,13 @@ _STATUSES = {"DISABLED": 1, "ACTIVE": 2, "DELETED": 3}
 
 def _add_list(parser: Parser) -> None:
     group = parser.add_argument_group("which tokens")
-    group.add_argument("--id", metavar="ID", action="append", help="can be given several times")
+    group.add_argument(
+        "--id",
+        metavar="ID",
+        type=types.token_id,
+        action="append",
+        help="can be given several times",
+    )
     group.add_argument(
         "--status",
         type=types.upper,
@@ -324,7 +330,7 @@ _CLEARABLE = {
 
 
 def _add_update(parser: Parser) -> None:
-    parser.add_argument("id", metavar="ID", help="the token's id")
+    parser.add_argument("id", metavar="ID", type=types.token_id, help="the token's id")
     add_fields(parser, new=False)
     parser.add_argument(
         "--clear",
@@ -365,7 +371,7 @@ def _update(args: argparse.Namespace) -> int:
 
 
 def _add_delete(parser: Parser) -> None:
-    parser.add_argument("ids", metavar="ID", nargs="+", help="the tokens' ids")
+    parser.add_argument("ids", metavar="ID", type=types.token_id, nargs="+", help="the tokens' ids")
     parser.add_argument("--yes", action="store_true", help="do not ask before deleting several")
     parser.add_argument("--quiet", action="store_true", help="print ids only")
     _add_dry_run(parser)

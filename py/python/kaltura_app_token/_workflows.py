@@ -125,7 +125,13 @@ def _add_audit(parser: Parser) -> None:
         "that pass the filters."
     )
     group = parser.add_argument_group("which tokens")
-    group.add_argument("--id", metavar="ID", action="append", help="can be given several times")
+    group.add_argument(
+        "--id",
+        metavar="ID",
+        type=types.token_id,
+        action="append",
+        help="can be given several times",
+    )
     for word, when in (("after", "then or later"), ("before", "then or earlier")):
         group.add_argument(
             f"--created-{word}",
@@ -217,7 +223,7 @@ def _some(text: str) -> str:
 
 def _add_revoke(parser: Parser) -> None:
     parser.epilog = "The sessions that were started from a token end with it."
-    parser.add_argument("ids", metavar="ID", nargs="*", help="the tokens' ids")
+    parser.add_argument("ids", metavar="ID", type=types.token_id, nargs="*", help="the tokens' ids")
     group = parser.add_argument_group("a filter in place of ids: all that is given must hold")
     group.add_argument(
         "--created-before",

@@ -30,7 +30,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from kaltura_app_token import _native
-from kaltura_app_token._arguments import Parser, parse
+from kaltura_app_token._arguments import Parser, parse, token_id
 from kaltura_app_token._connect import connect, exchange, lint, warn_of_dropped
 from kaltura_app_token._creation import Creation
 from kaltura_app_token._output import MASK, fail, note, printable, run, table, terminal_width, wrap
@@ -139,8 +139,8 @@ def setup_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="list all app tokens, and nothing else; with --create: grant list:*",
     )
-    actions.add_argument("--update", metavar="ID", help="change an app token")
-    actions.add_argument("--delete", metavar="ID", help="delete an app token")
+    actions.add_argument("--update", metavar="ID", type=token_id, help="change an app token")
+    actions.add_argument("--delete", metavar="ID", type=token_id, help="delete an app token")
     details = parser.add_argument_group("details of an app token")
     details.add_argument("--description", metavar="TEXT", help="what the app token is for")
     details.add_argument(
