@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -32,6 +33,11 @@ read, write = os.pipe()
 os.close(read)
 sys.exit(subprocess.run(sys.argv[1:], stdout=write).returncode)
 """
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Ignored by nohup, cron or a job in the background, and what is ignored stays so in the
+    # processes that the tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)

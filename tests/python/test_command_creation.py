@@ -18,6 +18,7 @@ import pytest
 from conftest import NEW, OLD, Ended, Shell, write_config
 from kaltura_app_token.sandbox import Sandbox
 from test_command import order_fault, value_of
+from test_command_output import requests_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,9 +136,10 @@ def end_of(process: subprocess.Popen[str], *, within: float) -> Ended:
     return Ended(process.returncode, out, err)
 
 
-def wait_for_tokens(sandbox: Sandbox, number: int) -> None:
-    deadline = time.monotonic() + 10
-    while len(list(sandbox.client().tokens())) < number:
+def wait_for(sandbox: Sandbox, action: str, times: int = 1) -> None:
+    """Waits until that many requests for an action have arrived."""
+    deadline = time.monotonic() + 20
+    while [one["action"] for one in requests_of(sandbox)].count(action) < times:
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -150,9 +152,9 @@ class TestASignal:
     ) -> None:
         order_fault(sandbox, action="appToken.add", fault="latency", ms=20000, after=True)
         with started(shell, *words) as process:
-            wait_for_tokens(sandbox, 1)
+            wait_for(sandbox, "add")
             process.send_signal(number)
-            ended = end_of(process, within=5)
+            ended = end_of(process, within=10)
         assert (ended.code, ended.out) == (code, ""), ended
         assert "may" in ended.err
         assert_told(ended, only_token(sandbox), words)
@@ -164,9 +166,9 @@ class TestASignal:
     ) -> None:
         order_fault(sandbox, action="appToken.add", fault="latency", ms=20000)
         with started(shell, *words) as process:
-            time.sleep(1)
+            wait_for(sandbox, "add")
             process.send_signal(number)
-            ended = end_of(process, within=5)
+            ended = end_of(process, within=10)
         assert (ended.code, ended.out) == (code, ""), ended
         assert "may have been created" in ended.err
         assert "proves nothing" in ended.err
@@ -178,15 +180,15 @@ class TestASignal:
         other = sandbox.client().add_token(description="mine", session_privileges="sview:*")
         order_fault(sandbox, action="appToken.add", fault="latency", ms=20000)
         with started(shell, NEW, "create", "--description", "mine") as process:
-            time.sleep(1)
+            wait_for(sandbox, "add")
             process.send_signal(signal.SIGINT)
-            ended = end_of(process, within=5)
+            ended = end_of(process, within=10)
         assert other.id not in ended.err
 
     def test_the_search_for_it_ends_after_two_seconds(self, shell: Shell, sandbox: Sandbox) -> None:
         order_fault(sandbox, action="appToken.add", fault="latency", ms=20000, after=True)
         with started(shell, NEW, "create") as process:
-            wait_for_tokens(sandbox, 1)
+            wait_for(sandbox, "add")
             order_fault(sandbox, action="appToken.list", fault="latency", ms=20000, times=9)
             begun = time.monotonic()
             process.send_signal(signal.SIGINT)
@@ -202,7 +204,7 @@ class TestASignal:
     ) -> None:
         order_fault(sandbox, action="appToken.add", fault="latency", ms=20000, after=True)
         with started(shell, NEW, "create") as process:
-            wait_for_tokens(sandbox, 1)
+            wait_for(sandbox, "add")
             order_fault(sandbox, action="appToken.list", fault="latency", ms=20000, times=9)
             process.send_signal(number)
             time.sleep(0.7)
@@ -217,11 +219,11 @@ class TestASignal:
         # As `timeout` and wrappers that pass on a terminal's Ctrl-C do it.
         order_fault(sandbox, action="appToken.add", fault="latency", ms=20000, after=True)
         with started(shell, NEW, "create") as process:
-            wait_for_tokens(sandbox, 1)
+            wait_for(sandbox, "add")
             for _ in range(2):
                 process.send_signal(signal.SIGTERM)
                 time.sleep(0.1)
-            ended = end_of(process, within=5)
+            ended = end_of(process, within=10)
         assert ended.code == 143
         assert_told(ended, only_token(sandbox), [NEW])
 
@@ -229,11 +231,11 @@ class TestASignal:
     def test_during_the_second_look_of_ensure_the_token_is_named(
         self, shell: Shell, sandbox: Sandbox, number: signal.Signals
     ) -> None:
-        order_fault(sandbox, action="appToken.list", fault="latency", ms=1500, skip=1)
+        order_fault(sandbox, action="appToken.list", fault="latency", ms=3000, skip=1)
         with started(shell, NEW, "ensure", "--description", "mine") as process:
-            time.sleep(1)
+            wait_for(sandbox, "list", 2)
             process.send_signal(number)
-            ended = end_of(process, within=5)
+            ended = end_of(process, within=10)
         assert ended.code == 128 + number
         assert_told(ended, only_token(sandbox), [NEW])
 
@@ -263,10 +265,10 @@ class TestASignal:
         assert_told(ended, only_token(sandbox), [OLD if module == "legacy" else NEW])
 
     def test_that_the_caller_ignores_is_ignored(self, shell: Shell, sandbox: Sandbox) -> None:
-        order_fault(sandbox, action="appToken.add", fault="latency", ms=1500)
+        order_fault(sandbox, action="appToken.add", fault="latency", ms=3000)
         ignoring = ("sh", "-c", 'trap "" INT TERM; exec "$@"', "sh")
         with started(shell, *ignoring, NEW, "create") as process:
-            time.sleep(0.7)
+            wait_for(sandbox, "add")
             process.send_signal(signal.SIGINT)
             process.send_signal(signal.SIGTERM)
             ended = end_of(process, within=10)
