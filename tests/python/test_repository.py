@@ -4,10 +4,12 @@ secret.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import ROOT, clean_environment
@@ -84,3 +86,54 @@ def test_the_tests_run_where_interrupts_are_ignored() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+class TestMake:
+    """What the targets of the Makefile say and install, without building anything."""
+
+    def make(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        make = shutil.which("make")
+        assert make is not None
+        # Not as part of the `make` that may run these tests.
+        outside = {
+            name: value
+            for name, value in clean_environment().items()
+            if not name.startswith(("MAKE", "MFLAGS", "CARGO"))
+        }
+        return subprocess.run(  # noqa: S603
+            [make, "--no-print-directory", *words],
+            cwd=ROOT,
+            env=outside | environment,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
+        )
+
+    @pytest.mark.parametrize("target", ["demo", "install-python", "test", "test-rust", "wheel"])
+    def test_an_old_cargo_is_named_in_one_line_before_anything_is_built(
+        self, target: str, tmp_path: Path
+    ) -> None:
+        cargo = tmp_path / "cargo"
+        cargo.write_text("#!/bin/sh\necho 'cargo 1.75.0 (1d8b05cdd 2023-11-20)'\n", "utf-8")
+        cargo.chmod(0o755)
+        ended = self.make(target, PATH=f"{tmp_path}:{os.environ['PATH']}")
+        assert (ended.returncode, ended.stdout) == (2, "")
+        (line,) = ended.stderr.splitlines()
+        assert "cargo 1.75.0 is older than 1.88" in line
+        assert "rustup update" in line
+
+    def test_a_missing_cargo_is_named_in_one_line(self) -> None:
+        ended = self.make("demo", "CARGO=no-such-cargo")
+        assert (ended.returncode, ended.stdout) == (2, "")
+        (line,) = ended.stderr.splitlines()
+        assert "cargo is not installed: get Rust 1.88 or later from https://rustup.rs" in line
+
+    def test_the_demo_installs_no_test_tools(self, tmp_path: Path) -> None:
+        demo = self.make("--dry-run", "demo", f"VENV={tmp_path}/venv")
+        assert demo.returncode == 0, demo.stderr
+        assert "maturin==" in demo.stdout
+        assert demo.stdout.count("==") == 1
+        tests = self.make("--dry-run", "test-python", f"VENV={tmp_path}/venv")
+        assert "maturin==" in tests.stdout
+        assert "pytest==" in tests.stdout
