@@ -12,10 +12,19 @@ CARGO ?= cargo
 VENV := build/venv
 BIN := $(VENV)/bin
 WHEELS := build/wheels
-# Pinned, so that a new release of a tool does not turn the build red.
-PYTHON_TOOLS := maturin==1.16.0 pytest==9.2.0 mypy==2.4.1 ruff==0.17.6 uvloop==0.23.0 ziglang==0.17.1
+# Pinned, so that a new release of a tool does not turn the build red. Building takes the first alone.
+BUILD_TOOLS := maturin==1.16.0
+TEST_TOOLS := pytest==9.2.0 mypy==2.4.1 ruff==0.17.6 uvloop==0.23.0 ziglang==0.17.1
 # What the official client needs to be imported, which its package does not say.
 OFFICIAL_CLIENT := KalturaApiClient==23.10.0 lxml
+
+RUST_NEEDED := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+CARGO_PROBLEM = $(shell have=$$($(CARGO) --version 2>/dev/null | cut -d ' ' -f 2) || true; \
+  if [ -z "$$have" ]; then \
+    echo "cargo is not installed: get Rust $(RUST_NEEDED) or later from https://rustup.rs"; \
+  elif ! printf '%s\n' $(RUST_NEEDED) "$$have" | sort -C -V; then \
+    echo "cargo $$have is older than $(RUST_NEEDED), which this needs: run rustup update, or see https://rustup.rs"; \
+  fi)
 
 .PHONY: help
 help: ## list the targets
@@ -28,6 +37,11 @@ demo: install-python ## create a token and exchange it for a session, on a local
 .PHONY: test
 test: lint test-rust test-c test-python test-wheel ## everything that CI checks
 
+# Before anything is downloaded or compiled.
+.PHONY: cargo-is-new-enough
+cargo-is-new-enough:
+	@$(if $(CARGO_PROBLEM),$(error $(CARGO_PROBLEM)),:)
+
 define make-venv
 	@[ -x $(1)/bin/python ] || $(PYTHON) -m venv $(1) 2>/dev/null || { \
 	  rm -rf $(1); \
@@ -35,9 +49,13 @@ define make-venv
 	  PYTHONPATH=build/virtualenv $(PYTHON) -m virtualenv --quiet $(1); }
 endef
 
-$(VENV)/.tools: Makefile
+$(VENV)/.build-tools: Makefile
 	$(call make-venv,$(VENV))
-	$(BIN)/python -m pip install --quiet $(PYTHON_TOOLS)
+	$(BIN)/python -m pip install --quiet $(BUILD_TOOLS)
+	@touch $@
+
+$(VENV)/.test-tools: $(VENV)/.build-tools
+	$(BIN)/python -m pip install --quiet $(TEST_TOOLS)
 	@touch $@
 
 build/official/.ready: Makefile
@@ -46,13 +64,13 @@ build/official/.ready: Makefile
 	@touch $@
 
 .PHONY: install-python
-install-python: $(VENV)/.tools ## build the Python package, unoptimised, and install it into build/venv
+install-python: cargo-is-new-enough $(VENV)/.build-tools ## build the Python package, unoptimised, and install it into build/venv
 	rm -rf $(WHEELS)/dev
 	$(BIN)/maturin build --quiet --profile dev --auditwheel skip --out $(WHEELS)/dev
 	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps $(WHEELS)/dev/*.whl
 
 .PHONY: lint
-lint: install-python ## formatting, and lints as errors
+lint: install-python $(VENV)/.test-tools ## formatting, and lints as errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --quiet --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --quiet --no-deps -p kaltura-app-token -p kaltura-sandbox
@@ -62,7 +80,7 @@ lint: install-python ## formatting, and lints as errors
 	$(BIN)/python -m mypy.stubtest kaltura_app_token._native kaltura_app_token.aio --mypy-config-file pyproject.toml
 
 .PHONY: test-rust
-test-rust: ## the core, the sandbox, and the two against each other
+test-rust: cargo-is-new-enough ## the core, the sandbox, and the two against each other
 	$(CARGO) test --quiet
 
 # What the C tests want beside a compiler. As root they are installed from the distribution.
@@ -81,12 +99,12 @@ tools: ## install the distribution packages that tests use, where that is allowe
 	  echo "could not be installed:$$missing"
 
 .PHONY: soak
-soak: ## a day of sessions on a virtual clock, with faults
+soak: cargo-is-new-enough ## a day of sessions on a virtual clock, with faults
 	KALTURA_SOAK_HOURS=24 $(CARGO) test --release -p kaltura-e2e --test soak -- --nocapture
 
 # The injecting build is put aside: it must never be what is installed.
 .PHONY: test-c
-test-c: tools ## the C library and its C++ wrapper; KAT_TEST_SECONDS is how long the threaded test runs
+test-c: cargo-is-new-enough tools ## the C library and its C++ wrapper; KAT_TEST_SECONDS is how long the threaded test runs
 	$(CARGO) test --quiet -p kaltura-app-token-c
 	$(CARGO) build --quiet -p kaltura-app-token-c --features panic-injection
 	install -D $(CARGO_TARGET)/debug/libkaltura_app_token.so build/c/injecting/libkaltura_app_token.so
@@ -98,13 +116,13 @@ test-c: tools ## the C library and its C++ wrapper; KAT_TEST_SECONDS is how long
 	  SANDBOX=$(CARGO_TARGET)/debug/kaltura-sandbox tests/c/run.sh
 
 .PHONY: test-python
-test-python: tools install-python build/official/.ready ## the Python package and both commands
+test-python: cargo-is-new-enough tools install-python $(VENV)/.test-tools build/official/.ready ## the Python package and both commands
 	$(BIN)/python -m pytest -q
 
 # With zig as the linker, which knows the interfaces of old C libraries: the wheel runs on systems that
 # are much older than the one it is built on.
 .PHONY: wheel
-wheel: $(VENV)/.tools ## build the wheel for distribution and the source archive, into dist/
+wheel: cargo-is-new-enough $(VENV)/.test-tools ## build the wheel for distribution and the source archive, into dist/
 	rm -rf dist
 	PATH=$(CURDIR)/$(BIN):$$PATH VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin build --quiet --release \
 	  --zig --compatibility manylinux_2_17 --out dist
@@ -115,7 +133,7 @@ test-wheel: wheel build/official/.ready ## install the wheel and the source arch
 	$(BIN)/python -m pytest -q tests/packaging
 
 .PHONY: install
-install: ## install the C library: make install PREFIX=/usr/local LIBDIR= INCLUDEDIR= DESTDIR=
+install: cargo-is-new-enough ## install the C library: make install PREFIX=/usr/local LIBDIR= INCLUDEDIR= DESTDIR=
 	$(CARGO) build --quiet --release -p kaltura-app-token-c
 	BUILT=$(CARGO_TARGET)/release PREFIX=$(or $(PREFIX),/usr/local) LIBDIR=$(LIBDIR) INCLUDEDIR=$(INCLUDEDIR) \
 	  DESTDIR=$(DESTDIR) ffi-c/install.sh

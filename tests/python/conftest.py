@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -25,6 +26,18 @@ _ON_A_TERMINAL = """
 import os, pty, sys
 sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))
 """
+
+_INTO_A_CLOSED_PIPE = """
+import os, subprocess, sys
+read, write = os.pipe()
+os.close(read)
+sys.exit(subprocess.run(sys.argv[1:], stdout=write).returncode)
+"""
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Ignored by nohup, cron or a job in the background, and what is ignored stays so in the
+    # processes that the tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)
@@ -71,6 +84,10 @@ class Shell:
     def old(self, *words: str, **environment: str) -> Ended:
         """`kaltura_app_token_manager.py`, in a pipe."""
         return self.run(OLD, *words, **environment)
+
+    def into_a_closed_pipe(self, *words: str) -> Ended:
+        """Runs a command whose output nobody reads: the reading end is closed before it starts."""
+        return self.run(sys.executable, "-c", _INTO_A_CLOSED_PIPE, *words)
 
     def on_a_terminal(
         self, *words: str, columns: int = 80, answers: Sequence[tuple[str, str]] = ()

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import NEW, Shell
 from kaltura_app_token import _arguments, _output, legacy
 from kaltura_app_token.errors import ConfigError
 
@@ -92,6 +93,31 @@ def test_a_file_without_one_secret_is_refused(tmp_path: Path, content: bytes) ->
     path.write_bytes(content)
     with pytest.raises(ConfigError, match="--x: "):
         _arguments.read_secret("--x", str(path))
+
+
+@pytest.mark.parametrize("locale", ["C.UTF-8", "C"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["session", "0_x", "--app-token-file", "-"],
+        ["ks", "inspect", "-"],
+        ["hash", "-", "--app-token-file", "value"],
+        ["hash", "--ks-file", "value", "--app-token-file", "-"],
+        ["list", "--admin-secret-file", "-"],
+    ],
+    ids=" ".join,
+)
+def test_a_standard_input_that_is_not_text_is_refused(
+    bare: Shell, words: list[str], locale: str
+) -> None:
+    (bare.directory / "value").write_text("abc", encoding="utf-8")
+    line = " ".join([NEW, *words])
+    python = {"LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    ended = bare.run(
+        "sh", "-c", f"printf '\\377\\376abc' | {line}", KALTURA_PARTNER_ID="1", **python
+    )
+    assert ended.code == 2, ended
+    assert "standard input is not UTF-8 text" in ended.err
 
 
 @pytest.mark.parametrize(

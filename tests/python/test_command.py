@@ -512,18 +512,13 @@ class TestTheCommandItself:
         assert "kaltura_app_token_manager.py" in ended.err
 
 
-@pytest.mark.parametrize("words", [["list"], ["create"], ["--help"]])
-def test_a_closed_stdout_ends_the_command_quietly(shell: Shell, words: list[str]) -> None:
-    # The reading end is closed before the command starts.
-    program = (
-        "import os, subprocess, sys\n"
-        "read, write = os.pipe()\n"
-        "os.close(read)\n"
-        "sys.exit(subprocess.run(sys.argv[1:], stdout=write).returncode)\n"
-    )
-    sandbox_holds_one = shell.new("create")
-    assert sandbox_holds_one.code == 0
-    ended = shell.run(sys.executable, "-c", program, NEW, *words)
+@pytest.mark.parametrize("words", [["list"], ["get", "ID"], ["--help"]])
+def test_a_closed_stdout_ends_a_command_that_only_reads_quietly(
+    shell: Shell, sandbox: Sandbox, words: list[str]
+) -> None:
+    token = sandbox.client().add_token()
+    words = [token.id if word == "ID" else word for word in words]
+    ended = shell.into_a_closed_pipe(NEW, *words)
     assert (ended.code, ended.err) == (141, "")
 
 

@@ -18,7 +18,6 @@ CHECKS = [
     "clock",
     "partner",
     "admin secret",
-    "session.start",
     "token",
     "token value",
     "session",
@@ -74,11 +73,11 @@ def test_it_reads_as_a_report(shell: Shell, sandbox: Sandbox, token: AppToken) -
 
 def test_json_and_csv_have_the_same(shell: Shell, token: AppToken) -> None:
     document = shell.new("doctor", "--format", "json").json
-    assert [check["check"] for check in document] == CHECKS[:8]
+    assert [check["check"] for check in document] == CHECKS[:7]
     assert document[-1]["status"] == "skipped"
     lines = shell.new("doctor", "--format", "csv").lines
     assert lines[0] == "check,status,found,next"
-    assert len(lines) == 9
+    assert len(lines) == 8
 
 
 @pytest.mark.parametrize(
@@ -116,12 +115,15 @@ def test_it_changes_nothing_and_exchanging_needs_no_secret(
     }
 
 
-def test_the_secret_stays_here_when_asked_to(shell: Shell, sandbox: Sandbox) -> None:
-    ended = doctor(shell, None, "--no-send-secret")
-    assert "session.start" in findings(ended)
+def test_the_secret_stays_here_unless_it_is_told_to_send_it(shell: Shell, sandbox: Sandbox) -> None:
+    for words in ([], ["--no-send-secret"]):
+        ended = doctor(shell, None, *words)
+        assert "session.start" not in ended.out
+        assert "a session that is signed with it here is accepted" in ended.out
     assert all("secret" not in one["params"] for one in requests_of(sandbox))
-    sent = doctor(shell, None)
+    sent = doctor(shell, None, "--send-secret")
     assert "the admin secret was sent to the server" in sent.out
+    assert any("secret" in one["params"] for one in requests_of(sandbox))
 
 
 @pytest.mark.parametrize(
@@ -133,7 +135,6 @@ def test_the_secret_stays_here_when_asked_to(shell: Shell, sandbox: Sandbox) -> 
         ({"KALTURA_SERVICE_URL": "http://127.0.0.1:1"}, "connection", "no connection", 4),
         ({"KALTURA_PARTNER_ID": "7"}, "partner", "INVALID_WIDGET_ID", 6),
         ({"KALTURA_ADMIN_SECRET": "x"}, "admin secret", "INVALID_KS", 6),
-        ({"KALTURA_ADMIN_SECRET": "x"}, "session.start", "START_SESSION_ERROR", 6),
         ({"KALTURA_APP_TOKEN_ID": "0_x"}, "token", "APP_TOKEN_ID_NOT_FOUND", 6),
         ({"KALTURA_APP_TOKEN": "x"}, "token value", "under any hash type", 6),
         ({"KALTURA_PROFILE": "none"}, "configuration", "there is no file of profiles", 2),

@@ -343,15 +343,15 @@ class TestHash:
         ended = bare.new(*words, KALTURA_KS=ks)
         assert (ended.code, ended.out) == (0, token_hash(ks, value) + "\n")
         assert f"SHA256 of these {len(ks) + 32} bytes" in ended.err
-        assert f"KS: {len(ks)} bytes, dj****{ks[-2:]}, from KALTURA_KS" in ended.err
-        assert "token: 32 bytes, 01****ef, from value\n    a line end follows it" in ended.err
+        assert f"KS: {len(ks)} bytes from KALTURA_KS" in ended.err
+        assert "token: 32 bytes from value\n    a line end follows it" in ended.err
         assert value[4:-4] not in ended.err
         assert ks[4:-4] not in ended.err
 
     @pytest.mark.parametrize(
         ("value", "complaint"),
         [
-            ("short", "5 bytes, ****,"),
+            ("short", "5 bytes from standard input"),
             ("0123456789abcdef ", "begins or ends with a space"),
             ("0123456789abcdéf", "more than ASCII"),
         ],

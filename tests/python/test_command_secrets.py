@@ -4,8 +4,12 @@ nowhere else go in by every way there is, and come out only where a command was 
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
-from conftest import Shell
+from conftest import NEW, OLD, Shell, write_config
+from kaltura_app_token import cli, legacy
+from kaltura_app_token._arguments import parse
 from kaltura_app_token.sandbox import Sandbox
 from test_command import order_fault
 from test_secrets import (
@@ -98,6 +102,64 @@ def test_secrets_of_the_command_line_are_not_repeated(shell: Shell, words: list[
     assert_silent(shell.new(*words))
 
 
+@pytest.mark.parametrize("command", [*cli.COMMANDS, "the old one"])
+def test_what_is_wrong_on_a_command_line_is_said_without_its_words(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = legacy.setup_parser() if command == "the old one" else cli.load(command)[1]
+    flags = sorted({flag for action in parser._actions for flag in action.option_strings})
+    abbreviations = {flag[:length] for flag in flags for length in range(3, len(flag))}
+    lines = [
+        *([flag, TOKEN] for flag in flags),
+        *([f"{flag}={TOKEN}"] for flag in [*flags, *abbreviations]),
+        *([flag, TOKEN, TOKEN, "--unknown"] for flag in flags),
+        *([f"-{letter}{TOKEN}"] for letter in "htDP"),
+        *([TOKEN, f"-{letter}{TOKEN}"] for letter in "htDP"),
+        [TOKEN],
+        [TOKEN] * 4,
+        ["--unknown", TOKEN],
+        [f"--unknown={TOKEN}"],
+        ["--", TOKEN, TOKEN],
+    ]
+    for words in lines:
+        with contextlib.suppress(SystemExit):
+            parse(parser, words)
+        out, err = capsys.readouterr()
+        assert "canary" not in (out + err).lower(), words
+
+
+def test_a_value_in_the_place_of_an_id_is_not_repeated(
+    shell: Shell, sandbox: Sandbox, secrets: dict[str, str]
+) -> None:
+    write_config(shell.directory, sandbox)
+    for words in (
+        [NEW, "get", TOKEN],
+        [NEW, "update", TOKEN, "--description", "x"],
+        [NEW, "delete", TOKEN_ID, TOKEN],
+        [NEW, "delete", TOKEN, "--dry-run"],
+        [NEW, "list", "--id", TOKEN],
+        [NEW, "audit", "--id", TOKEN],
+        [NEW, "revoke", TOKEN, "--yes"],
+        [NEW, "rotate", TOKEN, "-o", "file"],
+        [NEW, "session", TOKEN],
+        [NEW, "exec", TOKEN, "--", "true"],
+        [NEW, "doctor", "--app-token-id", TOKEN],
+        [OLD, "--update", TOKEN, "--description", "x"],
+        [OLD, "--delete", TOKEN],
+    ):
+        ended = shell.run(*words, KALTURA_APP_TOKEN=TOKEN)
+        assert ended.code == 2, ended
+        assert "looks like a secret" in ended.err
+        assert_silent(ended)
+    for name in ("session", "doctor", "exec"):
+        ended = shell.new(name, *["--", "true"][: 2 * (name == "exec")], KALTURA_APP_TOKEN_ID=TOKEN)
+        assert ended.code in (2, 6), ended
+        assert "looks like a secret" in ended.err + ended.out
+        assert_silent(ended)
+    assert_silent(shell.new("config", "show", KALTURA_APP_TOKEN_ID=TOKEN))
+    assert_silent(shell.new("config", "show", "--format", "json", KALTURA_APP_TOKEN_ID=TOKEN))
+
+
 def test_a_program_sees_the_session_alone(shell: Shell, secrets: dict[str, str]) -> None:
     show = "cat /proc/self/environ /proc/self/cmdline /proc/$$/cmdline"
     for words in (["exec"], ["exec", TOKEN_ID, "--app-token", TOKEN]):
@@ -111,7 +173,11 @@ def test_a_program_sees_the_session_alone(shell: Shell, secrets: dict[str, str])
 def test_the_explanation_of_a_hash_shows_neither_part(
     shell: Shell, secrets: dict[str, str]
 ) -> None:
-    assert_silent(shell.new("hash", "--explain", **secrets))
+    ended = shell.new("hash", "--explain", **secrets)
+    assert_silent(ended)
+    for secret in (TOKEN, secrets["KALTURA_KS"]):
+        assert f"{secret[:2]}****" not in ended.err
+        assert f"****{secret[-2:]}" not in ended.err
 
 
 def test_what_was_asked_for_is_all_that_comes_out(shell: Shell, secrets: dict[str, str]) -> None:

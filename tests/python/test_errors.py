@@ -30,7 +30,12 @@ def state(sandbox: Sandbox) -> list[tuple[object, ...]]:
         pytest.param(["destroy"], {}, 2, "unknown command: destroy", "create, list", id="command"),
         pytest.param(["get"], {}, 2, "arguments are required: ID", "--help", id="no id"),
         pytest.param(
-            ["list", "--format", "xml"], {}, 2, "invalid choice: 'xml'", "--help", id="format"
+            ["list", "--format", "xml"],
+            {},
+            2,
+            "invalid choice (choose from table, csv",
+            "--help",
+            id="format",
         ),
         pytest.param(
             ["list", "--config", "nowhere.json"],

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import OLD, ROOT, Ended, Shell, clean_environment, write_config
+from conftest import NEW, OLD, ROOT, Ended, Shell, clean_environment, write_config
 from kaltura_app_token import legacy
 from kaltura_app_token.sandbox import Sandbox
 
@@ -124,9 +124,9 @@ class TestDocumentedSamples:
         assert ended.code == 0
         assert ended.lines == [
             f"Created New App Token ID: {token.id}",
-            f"App Token Value: {token.token.reveal()}",
             "App Token Description: My App Token",
             "App Token Session Privileges: edit:*",
+            f"App Token Value: {token.token.reveal()}",
         ]
         assert (token.session_type_name, token.hash_type) == ("USER", "SHA256")
 
@@ -200,13 +200,9 @@ def test_a_token_is_created_by_create_a_description_or_a_privilege(
         (["--show_secrets"], "no action is asked for"),
         (["--create", "--delete", "0_x"], "two actions at once: --create and --delete"),
         (["--update", "0_x", "--delete", "0_x"], "two actions at once: --update and --delete"),
-        (["--list", "--delete", "0_x"], "two actions at once: --delete and --list"),
         (["--create", "--update", "0_x"], "two actions at once: --create and --update"),
-        (["--list", "--edit", "*"], "--list does not go together with --edit"),
-        (["--delete", "0_x", "--description", "x"], "--delete does not go together with"),
-        (["--list", "--start_session"], "--list does not go together with --start_session"),
         (["--update", "0_x"], "--update ID changes nothing"),
-        (["--actionslimit", "ten"], "argument --actionslimit: invalid int value: 'ten'"),
+        (["--actionslimit", "ten"], "argument --actionslimit: invalid int value: "),
         (["--de", "x"], "ambiguous option: --de could match"),
         (["--edit"], "argument --edit: expected one argument"),
         (["--create", "stray"], "there is an argument too many"),
@@ -234,10 +230,41 @@ def test_create_and_list_grants_list_and_without_it_nothing_is_added(
     assert "list:* is granted only when asked for" in without.err
 
 
-def test_update_and_list_grants_list(old: Old, sandbox: Sandbox) -> None:
-    token = sandbox.client().add_token(session_privileges="edit:*")
-    assert old("--update", token.id, "--list", "--sview", "*").code == 0
-    assert sandbox.client().get_token(token.id).session_privileges == "sview:*,list:*"
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--update", "ID", "--list"],
+        ["--list", "--update", "ID", "--sview", "*", "--description", "new"],
+        ["--list", "--edit", "*"],
+        ["--list", "--description", "new"],
+        ["--list", "--start_session"],
+    ],
+)
+def test_list_lists_and_changes_nothing_whatever_else_is_given(
+    old: Old, sandbox: Sandbox, words: list[str]
+) -> None:
+    token = sandbox.client().add_token(description="kept", session_privileges="edit:*")
+    ended = old(*(token.id if word == "ID" else word for word in words))
+    assert (ended.code, ended.lines[-1].split()[0]) == (0, token.id), ended
+    (listed,) = sandbox.client().tokens()
+    assert (listed.description, listed.session_privileges) == ("kept", "edit:*")
+    ignored = [word for word in words if word.startswith("--") and word != "--list"]
+    (said,) = (line for line in ended.err.splitlines() if "ignored" in line)
+    assert all(word in said for word in ignored)
+
+
+@pytest.mark.parametrize(
+    "more", [["--description", "x"], ["--list"], ["--edit", "*"], ["--start_session"]]
+)
+def test_delete_deletes_and_does_nothing_else_whatever_else_is_given(
+    old: Old, sandbox: Sandbox, more: list[str]
+) -> None:
+    token = sandbox.client().add_token()
+    kept = sandbox.client().add_token(description="kept")
+    ended = old("--delete", token.id, *more)
+    assert ended.lines == [f"App Token with ID {token.id} has been deleted."]
+    assert f"{more[0]} is ignored" in ended.err
+    assert [token.id for token in sandbox.client().tokens()] == [kept.id]
 
 
 @pytest.mark.parametrize("change", [["--description", "new"], []])
@@ -289,6 +316,24 @@ def test_a_list_on_a_terminal_fits_it(tmp_path: Path, sandbox: Sandbox) -> None:
     assert max(map(len, ended.lines)) <= 50
     assert len(ended.lines) > 3
     assert token.id in ended.out
+
+
+@pytest.mark.parametrize("command", ["old", "new"])
+def test_an_id_or_a_value_is_whole_on_the_narrowest_terminal(
+    tmp_path: Path, sandbox: Sandbox, command: str
+) -> None:
+    write_config(tmp_path, sandbox)
+    token = sandbox.client().add_token(
+        description="a long description " * 5, session_privileges="sview:1_aaaa,edit:1_bbbb,list:*"
+    )
+    assert token.token is not None
+    words = {"old": [OLD, "--list", "--show_secrets"], "new": [NEW, "list", "--show-secrets"]}
+    shell = Shell(tmp_path, clean_environment())
+    for columns in (30, 80):
+        ended = shell.on_a_terminal(*words[command], columns=columns)
+        assert ended.code == 0, ended
+        assert token.id in ended.out
+        assert token.token.reveal() in ended.out
 
 
 def test_text_from_the_server_cannot_drive_the_terminal(old: Old, sandbox: Sandbox) -> None:

@@ -101,9 +101,15 @@ def add_network(parser: Parser) -> None:
 def add_token(parser: Parser) -> None:
     """Adds the options that name a token to exchange and its value."""
     parser.add_argument(
-        "id", metavar="ID", nargs="?", help="the token's id (otherwise: KALTURA_APP_TOKEN_ID)"
+        "id",
+        metavar="ID",
+        nargs="?",
+        type=types.token_id,
+        help="the token's id (otherwise: KALTURA_APP_TOKEN_ID)",
     )
-    parser.add_argument("--app-token-id", metavar="ID", help="the same as an option")
+    parser.add_argument(
+        "--app-token-id", metavar="ID", type=types.token_id, help="the same as an option"
+    )
     add_secret(
         parser,
         "app-token",
@@ -301,21 +307,28 @@ def token_id(args: argparse.Namespace, found: list[Place]) -> str | None:
     """The id of the token to exchange, from the options or the first place that names one.
 
     Raises:
-        ConfigError: It is given twice.
+        ConfigError: It is given twice, or is a secret in its place.
     """
     if args.id is not None and args.app_token_id is not None:
         raise ConfigError("the token's id is given twice: once is enough")
     given = args.id if args.id is not None else args.app_token_id
     if given is not None:
         return str(given)
-    return next(
+    place = next(
         (
-            place.settings.app_token_id
+            place
             for place in found
             if place.settings.app_token_id is not None or place.settings.app_token is not None
         ),
         None,
     )
+    if place is None or place.settings.app_token_id is None:
+        return None
+    if types.looks_like_secret(place.settings.app_token_id):
+        raise ConfigError(
+            f"the token's id in {place.name} looks like a secret; an id is such as 1_ab12cd34"
+        )
+    return place.settings.app_token_id
 
 
 def token_value(

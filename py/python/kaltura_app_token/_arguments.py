@@ -19,13 +19,13 @@ from kaltura_app_token.errors import ConfigError
 _MAX_INT32 = 2**31 - 1
 _MAX_INT64 = 2**63 - 1
 
-_LONGEST_SHOWN = 16
-
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 class Parser(argparse.ArgumentParser):
     """An `ArgumentParser` that complains in one line and one line of hint, and exits with 2.
+
+    It repeats options and no values: any of them may be a secret in a place that is not its own.
 
     `program` is the name that stands before the complaint; for a subcommand `prog` is longer.
     """
@@ -42,18 +42,41 @@ class Parser(argparse.ArgumentParser):
         )
         self.program = program
 
+        self._words: list[str] = []
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self._words = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(args, namespace)
+
     def _check_value(self, action: argparse.Action, value: Any) -> None:
-        # A longer value may be a secret in a place that is not its own.
-        if len(str(value)) > _LONGEST_SHOWN and value not in (action.choices or (value,)):
-            choices = ", ".join(map(str, action.choices or ()))
-            raise argparse.ArgumentError(action, f"not one of {choices}")
-        super()._check_value(action, value)
+        # argparse repeats the value, in the form that the option's type gave it.
+        if action.choices is not None and value not in action.choices:
+            choices = ", ".join(map(str, action.choices))
+            raise argparse.ArgumentError(action, f"invalid choice (choose from {choices})")
 
     def error(self, message: str) -> NoReturn:
+        for word in self._words:
+            option, value = _parts(word)
+            if value:
+                message = message.replace(repr(value), "...")
+            if value and option:
+                message = message.replace(word, option)
         hint = f"see {self.prog} --help"
         if "expected one argument" in message:
             hint = f"a value that starts with - is written --option=value; {hint}"
         self.exit(2, f"{self.program}: error: {message}\n  hint: {hint}\n")
+
+
+def _parts(word: str) -> tuple[str, str]:
+    """The option that a word of a command line names, and the value that it holds.
+
+    >>> _parts("--token=abc"), _parts("-tabc"), _parts("abc"), _parts("--token")
+    (('--token', 'abc'), ('-t', 'abc'), ('', 'abc'), ('--token', ''))
+    """
+    if word.startswith("--"):
+        option, _, value = word.partition("=")
+        return option, value
+    return (word[:2], word[2:].removeprefix("=")) if word.startswith("-") else ("", word)
 
 
 class Command(NamedTuple):
@@ -72,12 +95,27 @@ def parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Nam
     a secret after a misspelled option.
     """
     namespace, rest = parser.parse_known_args(arguments)
-    unknown = [word.split("=", 1)[0] for word in rest if word.startswith("-")]
+    unknown = [_parts(word)[0] for word in rest if word.startswith("-")]
     if unknown:
         parser.error(f"unknown option: {', '.join(unknown)}")
     if rest:
         parser.error("there is an argument too many")
     return namespace
+
+
+_SECRET = re.compile(r"[0-9A-Za-z+/=_-]{32,}")
+
+
+def looks_like_secret(text: str) -> bool:
+    """Whether a text is no token's id, which is short, but may be its value or a KS."""
+    return _SECRET.fullmatch(text.strip()) is not None
+
+
+def token_id(text: str) -> str:
+    """A token's id, unless it is a secret in its place."""
+    if looks_like_secret(text):
+        raise argparse.ArgumentTypeError("looks like a secret; an id is such as 1_ab12cd34")
+    return text
 
 
 def whole_number(text: str) -> int:
@@ -245,21 +283,23 @@ def read_secret_as_is(option: str, path: str) -> str:
     """As `read_secret`, with whatever ends the line."""
     where = "standard input" if path == "-" else path
     try:
+        # Bytes: what is read must not depend on the locale, and line ends stay as they are.
         if path == "-":
-            text = sys.stdin.read(_MAX_SECRET + 1)
+            content = sys.stdin.buffer.read(_MAX_SECRET + 1)
         else:
-            # utf-8-sig: editors on Windows put a byte order mark first. Line ends stay as they are.
-            with open(path, encoding="utf-8-sig", newline="") as file:
-                text = file.read(_MAX_SECRET + 1)
-        # Standard input lets bytes that are no text pass as what cannot be encoded.
-        text.encode()
+            with open(path, "rb") as file:
+                content = file.read(_MAX_SECRET + 1)
+        # utf-8-sig: editors on Windows put a byte order mark first.
+        text = content.decode("utf-8-sig")
     except OSError as error:
         raise ConfigError(
             f"{option}: {where} cannot be read: {error.strerror}",
             hint="give the path of a file that holds the secret alone, or - for standard input",
         ) from None
-    except UnicodeError:
-        raise ConfigError(f"{option}: {where} does not hold text in UTF-8") from None
+    except UnicodeDecodeError:
+        raise ConfigError(
+            f"{option}: {where} is not UTF-8 text", hint="it must hold the secret alone"
+        ) from None
     secret = text.strip("\r\n")
     if not secret.strip():
         raise ConfigError(f"{option}: {where} is empty")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kaltura_app_token import _account, _native
 from kaltura_app_token._account import Place
-from kaltura_app_token._arguments import Command, Parser
+from kaltura_app_token._arguments import Command, Parser, looks_like_secret
 from kaltura_app_token._output import MASK, note, print_csv, table, terminal_width, to_json
 from kaltura_app_token._version import PROGRAM
 from kaltura_app_token.errors import ConfigError
@@ -106,6 +106,8 @@ def _told(place: Place | None, attribute: str) -> tuple[str | int | None, str | 
     if place is None or value is None:
         return None, None
     if isinstance(value, _native.Secret) or (attribute == "service_url" and not _is_url(value)):
+        return MASK, place.name
+    if attribute == "app_token_id" and looks_like_secret(value):
         return MASK, place.name
     return value, place.name
 

@@ -5,6 +5,7 @@ the server and asks no host but the configured one; sessions that it starts expi
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 from contextlib import suppress
@@ -34,7 +35,6 @@ from kaltura_app_token.errors import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
     from typing import Literal
 
     Status = Literal["ok", "problem", "skipped"]
@@ -70,9 +70,10 @@ def _add(parser: Parser) -> None:
     _account.add_token(parser)
     add_request(parser)
     parser.add_argument(
-        "--no-send-secret",
-        action="store_true",
-        help="do not try session.start, which sends the admin secret to the server",
+        "--send-secret",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="try session.start too, which sends the admin secret to the server",
     )
     group = parser.add_argument_group("output")
     group.add_argument(
@@ -255,7 +256,8 @@ class _Doctor:
             by_secret = _account.without_session(complete)
             signed = "a session that is signed with it here is accepted"
             client = self._ask("admin secret", by_secret, signed) or client
-            self._start_session(by_secret)
+            if self.args.send_secret:
+                self._start_session(by_secret)
         return client
 
     def _ask(self, name: str, settings: _native.Settings, right: str) -> _native.Client | None:
@@ -273,9 +275,6 @@ class _Doctor:
 
     def _start_session(self, settings: _native.Settings) -> None:
         name = "session.start"
-        if self.args.no_send_secret:
-            self._say(name, "skipped", "the admin secret is not sent, as asked")
-            return
         try:
             client = _account.connect(self.args, settings, admin_session="started")
             client.start_admin_session()

@@ -1,5 +1,5 @@
 """The subcommand `hash`: the tokenHash of an exchange, for whoever makes it without a library, and
-an explanation of the bytes it is made of. The explanation masks all but the ends of both.
+an explanation of the bytes it is made of. The explanation shows neither.
 """
 
 from __future__ import annotations
@@ -26,9 +26,6 @@ from kaltura_app_token.errors import ConfigError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-
-_LONG_ENOUGH_TO_SHOW_ENDS = 16
-_SHOWN = 2
 
 
 class _Part(NamedTuple):
@@ -138,7 +135,7 @@ def _explain(ks: _Part, token: _Part, hash_type: str) -> None:
     note(f"{hash_type} of these {length} bytes, the second at once after the first:")
     for part in (ks, token):
         text = part.text
-        note(f"  {part.name}: {len(text.encode())} bytes, {_masked(text)}, from {part.place}")
+        note(f"  {part.name}: {len(text.encode())} bytes from {part.place}")
         left_out = len(part.as_it_stands.encode()) - len(text.encode())
         if part.as_it_stands.rstrip("\r\n") != part.as_it_stands:
             note("    a line end follows it there, which is left out: with it the hash is wrong")
@@ -151,13 +148,6 @@ def _explain(ks: _Part, token: _Part, hash_type: str) -> None:
     note("the same in a shell, with the two in variables (echo would add a line end):")
     tool = f"{hash_type.lower()}sum"
     note(f"""  printf %s "$KALTURA_KS$KALTURA_APP_TOKEN" | {tool} | cut -d ' ' -f 1""")
-
-
-def _masked(text: str) -> str:
-    """The text with its middle masked, and whole if it is so short that its ends would tell it."""
-    if len(text) < _LONG_ENOUGH_TO_SHOW_ENDS:
-        return "****"
-    return f"{text[:_SHOWN]}****{text[-_SHOWN:]}"
 
 
 COMMAND = Command(_add, _hash)

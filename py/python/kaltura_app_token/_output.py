@@ -23,7 +23,24 @@ if TYPE_CHECKING:
 MASK = "****"
 _CLOSED_STDOUT = 141
 _INTERRUPTED = 130
+_TERMINATED = 143
 _INTERNAL = 70
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, raised where Ctrl-C would be; only a command that creates something catches it."""
+
+
+_at_end: list[Callable[[BaseException | None, int], int]] = []
+
+
+def at_end(tell: Callable[[BaseException | None, int], int]) -> None:
+    """Has `tell` called when the command ends, after all of its output was written or failed to be.
+
+    It takes what cut the command short, if anything did, and the exit code, and answers the exit
+    code to use.
+    """
+    _at_end.append(tell)
 
 
 def run(program: str, work: Callable[[], int]) -> int:
@@ -41,49 +58,70 @@ def run(program: str, work: Callable[[], int]) -> int:
         reconfigure = getattr(getattr(sys, name), "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
+    cut_short: BaseException | None = None
     try:
-        try:
-            code = work()
-        except SystemExit as stop:
-            code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-        except KalturaError as error:
-            fail(f"{program}: error: {error.message}", error.hint)
-            code = exit_code(error)
-        sys.stdout.flush()
-        return code
-    except KeyboardInterrupt:
-        return _INTERRUPTED
-    except BrokenPipeError:
-        _abandon_stdout()
+        code = _work(program, work)
+    except BaseException as error:
+        cut_short, code = error, _explain(program, error)
+        _abandon(sys.stdout)
+    while _at_end:
+        code = _at_end.pop()(cut_short, code)
+    return code
+
+
+def _work(program: str, work: Callable[[], int]) -> int:
+    try:
+        code = work()
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except KalturaError as error:
+        fail(f"{program}: error: {error.message}", error.hint)
+        code = exit_code(error)
+    sys.stdout.flush()
+    return code
+
+
+def _explain(program: str, error: BaseException) -> int:
+    """Says what cut the command short, where that is worth a line; answers the exit code."""
+    if isinstance(error, KeyboardInterrupt):
+        return _TERMINATED if isinstance(error, Terminated) else _INTERRUPTED
+    if isinstance(error, BrokenPipeError):
         return _CLOSED_STDOUT
-    except OSError as error:
-        _abandon_stdout()
+    if isinstance(error, OSError):
         fail(f"{program}: error: {error.strerror or error}")
         return _INTERNAL
-    except UnicodeEncodeError:
+    if isinstance(error, UnicodeEncodeError):
         fail(f"{program}: error: an argument is not UTF-8 text")
         return 2
-    except Exception as error:
-        # Only the place is named: the text of an error that nobody foresaw may quote a secret.
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        place = f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}" if trace else ""
-        fail(f"{program}: internal error: {type(error).__name__} in {place}")
-        return _INTERNAL
+    # Only the place is named: the text of an error that nobody foresaw may quote a secret.
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}" if trace else ""
+    fail(f"{program}: internal error: {type(error).__name__} in {place}")
+    return _INTERNAL
 
 
-def _abandon_stdout() -> None:
-    """Lets the interpreter's last flush go nowhere instead of failing with a message."""
+def _abandon(stream: TextIO) -> None:
+    """Writes what can still be written, and lets the rest go nowhere: the interpreter's last flush
+    would end with a message and an exit code of its own.
+    """
     import contextlib
 
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def note(text: str) -> None:
     """One line for the person at the terminal."""
-    print(printable(text), file=sys.stderr)
+    try:
+        print(printable(text), file=sys.stderr)
+    except OSError:
+        # There is nowhere left to say it; the exit code still tells how the command ended.
+        _abandon(sys.stderr)
 
 
 def fail(text: str, hint: str | None = None) -> None:
@@ -368,7 +406,7 @@ def _token_table(tokens: list[Fields], width: int | None) -> Iterator[str]:
         if any(token[field] not in silent.get(field, ()) for token in tokens)
     }
     rows = [[_short(field, token[field]) for field in columns.values()] for token in tokens]
-    return table(list(columns), rows, width)
+    return table(list(columns), rows, width, whole=2 if "TOKEN" in columns else 1)
 
 
 def _short(name: str, value: object) -> str:
@@ -394,17 +432,19 @@ def table(
     rows: Sequence[Sequence[str]],
     width: int | None,
     *,
+    whole: int = 1,
     gap: str = "  ",
     rule: str = "",
 ) -> Iterator[str]:
-    """The lines of a table, its cells wrapped so that it fits the width, the first column never.
+    """The lines of a table, its cells wrapped so that it fits the width.
 
+    The first `whole` columns, of ids and secrets, are never wrapped: half of one would be copied.
     `rule` is drawn under the headings.
     """
     cells = [list(headings), *([printable(cell) for cell in row] for row in rows)]
     widths = [max(map(display_width, column)) for column in zip(*cells, strict=True)]
     if width is not None:
-        widths = _fit(widths, width - len(gap) * (len(widths) - 1))
+        widths = _fit(widths, width - len(gap) * (len(widths) - 1), whole)
     for number, row in enumerate(cells):
         wrapped = [wrap(cell, columns) for cell, columns in zip(row, widths, strict=True)]
         for at in range(max(map(len, wrapped))):
@@ -417,13 +457,15 @@ def table(
             yield rule * (sum(widths) + len(gap) * (len(widths) - 1))
 
 
-def _fit(widths: list[int], available: int) -> list[int]:
-    """Narrows the widest columns but the first until all fit; none below what can be read."""
+def _fit(widths: list[int], available: int, whole: int) -> list[int]:
+    """Narrows the widest columns after the first `whole` until all fit; none below what can be
+    read.
+    """
     narrowest = 4
     fitted = list(widths)
     while sum(fitted) > available:
-        widest = max(range(1, len(fitted)), key=fitted.__getitem__)
-        if fitted[widest] <= narrowest:
+        widest = max(range(whole, len(fitted)), key=fitted.__getitem__, default=0)
+        if widest < whole or fitted[widest] <= narrowest:
             break
         fitted[widest] -= 1
     return fitted

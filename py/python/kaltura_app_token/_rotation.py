@@ -51,7 +51,7 @@ def _add(parser: Parser) -> None:
         "It is $XDG_STATE_HOME/kaltura-app-token/rotation-PARTNER.journal unless another is\n"
         "named; XDG_STATE_HOME stands for ~/.local/state where it is not set."
     )
-    parser.add_argument("ids", metavar="ID", nargs="*", help="the tokens' ids")
+    parser.add_argument("ids", metavar="ID", type=types.token_id, nargs="*", help="the tokens' ids")
     group = parser.add_argument_group("the new tokens")
     group.add_argument(
         "-o",

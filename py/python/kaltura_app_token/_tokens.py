@@ -5,12 +5,14 @@ out where a token is created, or asked for; --dry-run prints the request in plac
 from __future__ import annotations
 
 import argparse
+import shlex
 
 from kaltura_app_token import _arguments as types
 from kaltura_app_token import _native
 from kaltura_app_token._account import HASH_TYPES, add_account, add_network, admin_client
 from kaltura_app_token._arguments import Command, Parser
 from kaltura_app_token._connect import exchange, lint, warn_of_dropped
+from kaltura_app_token._creation import Creation
 from kaltura_app_token._output import (
     confirm,
     fail,
@@ -153,6 +155,21 @@ def asked_fields(args: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
+def creation(args: argparse.Namespace, client: _native.Client, fields: dict[str, Any]) -> Creation:
+    """What tells of the token that is created with these fields, if its output cannot."""
+    from kaltura_app_token._workflows import same_account
+
+    return Creation(
+        PROGRAM,
+        client,
+        fields,
+        get=lambda token_id: shlex.join(
+            [PROGRAM, "get", token_id, "--show-secrets", *same_account(args)]
+        ),
+        list_all=lambda: shlex.join([PROGRAM, "list", *same_account(args)]),
+    )
+
+
 def _add_create(parser: Parser) -> None:
     add_fields(parser, new=True)
     _add_dry_run(parser)
@@ -173,7 +190,7 @@ def _create(args: argparse.Namespace) -> int:
     if args.dry_run:
         print_request(client, "appToken.add", client.preview_add(**fields), args.format)
         return 0
-    token = client.add_token(**fields)
+    token = creation(args, client, fields).make(lambda: client.add_token(**fields))
     if not args.start_session:
         _print_token(args, token, show_secrets=True)
         return 0
@@ -194,7 +211,7 @@ def _create(args: argparse.Namespace) -> int:
 
 
 def _add_get(parser: Parser) -> None:
-    parser.add_argument("id", metavar="ID", help="the token's id")
+    parser.add_argument("id", metavar="ID", type=types.token_id, help="the token's id")
     add_output(parser, secrets=True)
     add_account(parser)
     add_network(parser)
@@ -216,7 +233,13 @@ _STATUSES = {"DISABLED": 1, "ACTIVE": 2, "DELETED": 3}
 
 def _add_list(parser: Parser) -> None:
     group = parser.add_argument_group("which tokens")
-    group.add_argument("--id", metavar="ID", action="append", help="can be given several times")
+    group.add_argument(
+        "--id",
+        metavar="ID",
+        type=types.token_id,
+        action="append",
+        help="can be given several times",
+    )
     group.add_argument(
         "--status",
         type=types.upper,
@@ -307,7 +330,7 @@ _CLEARABLE = {
 
 
 def _add_update(parser: Parser) -> None:
-    parser.add_argument("id", metavar="ID", help="the token's id")
+    parser.add_argument("id", metavar="ID", type=types.token_id, help="the token's id")
     add_fields(parser, new=False)
     parser.add_argument(
         "--clear",
@@ -348,7 +371,7 @@ def _update(args: argparse.Namespace) -> int:
 
 
 def _add_delete(parser: Parser) -> None:
-    parser.add_argument("ids", metavar="ID", nargs="+", help="the tokens' ids")
+    parser.add_argument("ids", metavar="ID", type=types.token_id, nargs="+", help="the tokens' ids")
     parser.add_argument("--yes", action="store_true", help="do not ask before deleting several")
     parser.add_argument("--quiet", action="store_true", help="print ids only")
     _add_dry_run(parser)

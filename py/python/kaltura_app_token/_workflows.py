@@ -97,7 +97,8 @@ def _ensure(args: argparse.Namespace) -> int:
         fields["session_type"] = None
     client = admin_client(args)
     lint(fields.get("session_privileges"), PROGRAM)
-    ensured = _native.ensure(client, **fields)
+    creation = _tokens.creation(args, client, fields)
+    ensured = creation.make(lambda: _native.ensure(client, **fields))
     token = ensured.token
     note(f"{PROGRAM}: {'created' if ensured.created else 'found'} {token.id}")
     if ensured.duplicates:
@@ -128,7 +129,13 @@ def _add_audit(parser: Parser) -> None:
         "that pass the filters."
     )
     group = parser.add_argument_group("which tokens")
-    group.add_argument("--id", metavar="ID", action="append", help="can be given several times")
+    group.add_argument(
+        "--id",
+        metavar="ID",
+        type=types.token_id,
+        action="append",
+        help="can be given several times",
+    )
     for word, when in (("after", "then or later"), ("before", "then or earlier")):
         group.add_argument(
             f"--created-{word}",
@@ -220,7 +227,7 @@ def _some(text: str) -> str:
 
 def _add_revoke(parser: Parser) -> None:
     parser.epilog = "The sessions that were started from a token end with it."
-    parser.add_argument("ids", metavar="ID", nargs="*", help="the tokens' ids")
+    parser.add_argument("ids", metavar="ID", type=types.token_id, nargs="*", help="the tokens' ids")
     group = parser.add_argument_group("a filter in place of ids: all that is given must hold")
     group.add_argument(
         "--created-before",

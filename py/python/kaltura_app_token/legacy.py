@@ -23,14 +23,16 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from kaltura_app_token import _native
-from kaltura_app_token._arguments import Parser, parse, variable
+from kaltura_app_token._arguments import Parser, parse, token_id, variable
 from kaltura_app_token._connect import connect, exchange, lint, warn_of_dropped
+from kaltura_app_token._creation import Creation
 from kaltura_app_token._output import MASK, fail, note, printable, run, table, terminal_width, wrap
 from kaltura_app_token.errors import ConfigError, KalturaError, exit_code
 
@@ -137,10 +139,10 @@ def setup_parser() -> argparse.ArgumentParser:
     actions.add_argument(
         "--list",
         action="store_true",
-        help="list all app tokens; with --create or --update: grant list:*",
+        help="list all app tokens, and nothing else; with --create: grant list:*",
     )
-    actions.add_argument("--update", metavar="ID", help="change an app token")
-    actions.add_argument("--delete", metavar="ID", help="delete an app token")
+    actions.add_argument("--update", metavar="ID", type=token_id, help="change an app token")
+    actions.add_argument("--delete", metavar="ID", type=token_id, help="delete an app token")
     details = parser.add_argument_group("details of an app token")
     details.add_argument("--description", metavar="TEXT", help="what the app token is for")
     details.add_argument(
@@ -363,12 +365,17 @@ def _main(arguments: list[str]) -> int:
 
 
 def _action(parser: argparse.ArgumentParser, args: argparse.Namespace) -> str:
-    """Which one action the flags ask for; a usage error when it is none or several."""
+    """Which one action is done; a usage error when it is none, or when two would change something.
+
+    As in the script a deletion and the list do nothing else, whatever else is given.
+    """
     granted = [name for name in PRIVILEGE_HANDLERS if name != "list"]
     details = [
-        f"--{name}" for name in ("description", *granted) if _is_given(getattr(args, name, None))
+        f"--{name}"
+        for name in ("description", *granted, "start_session")
+        if _is_given(getattr(args, name, None))
     ]
-    actions = [
+    changes = [
         action
         for action, wanted in (
             ("create", args.create),
@@ -377,22 +384,25 @@ def _action(parser: argparse.ArgumentParser, args: argparse.Namespace) -> str:
         )
         if wanted
     ]
-    if args.list and not {"create", "update"} & set(actions):
-        actions.append("list")
-    if not actions and details:
-        actions.append("create")
-    if not actions:
-        parser.error("no action is asked for: give --create, --list, --update ID or --delete ID")
-    if len(actions) > 1:
-        parser.error(f"two actions at once: --{actions[0]} and --{actions[1]}")
-    (action,) = actions
-    if action in ("list", "delete") and details:
-        parser.error(f"--{action} does not go together with {details[0]}")
-    if action in ("list", "delete") and args.start_session:
-        parser.error(f"--{action} does not go together with --start_session")
-    if action == "update" and not (details or args.list or args.start_session):
+    if len(changes) > 1:
+        parser.error(f"two actions at once: --{changes[0]} and --{changes[1]}")
+    if changes == ["delete"]:
+        _ignore("delete", [*details, *(["--list"] if args.list else [])])
+        return "delete"
+    if args.list and changes != ["create"]:
+        _ignore("list", [*(f"--{action}" for action in changes), *details])
+        return "list"
+    if changes == ["update"] and not details:
         parser.error("--update ID changes nothing: give --description or a privilege too")
-    return action
+    if not changes and details in ([], ["--start_session"]):
+        parser.error("no action is asked for: give --create, --list, --update ID or --delete ID")
+    return changes[0] if changes else "create"
+
+
+def _ignore(action: str, ignored: list[str]) -> None:
+    if ignored:
+        verb = "is" if len(ignored) == 1 else "are"
+        note(f"{PROGRAM}: note: --{action} does nothing else: {', '.join(ignored)} {verb} ignored")
 
 
 def _act(action: str, args: argparse.Namespace, privileges: str, config: _native.Settings) -> int:
@@ -422,12 +432,25 @@ def _create(client: _native.Client, args: argparse.Namespace, privileges: str) -
     lint(privileges, PROGRAM)
     if not args.list:
         note(f"{PROGRAM}: note: list:* is granted only when asked for: --create --list")
+    listing = [PROGRAM, "--list"]
+    if args.config is not None:
+        listing.append(f"--config={args.config}")
+    if args.allow_http:
+        listing.append("--allow_http")
+    creation = Creation(
+        PROGRAM,
+        client,
+        {"description": args.description, "session_privileges": privileges},
+        get=lambda _id: shlex.join([*listing, "--show_secrets"]),
+        list_all=lambda: shlex.join(listing),
+    )
     with _saying("Error creating new App Token: "):
-        token = create_app_token(client, args.description, privileges)
+        token = creation.make(lambda: create_app_token(client, args.description, privileges))
     print(f"Created New App Token ID: {token.id}")
-    if token.token is not None:
-        print(f"App Token Value: {token.token.reveal()}")
     _print_details("App Token", token)
+    if token.token is not None:
+        # After the script's own lines, which other programs count.
+        print(f"App Token Value: {token.token.reveal()}")
     if args.start_session:
         _print_session(client, token)
 
@@ -474,5 +497,5 @@ def _print_list(tokens: list[_native.AppToken], *, show_secrets: bool) -> None:
         for token in tokens
     ]
     headings = ["App Token ID", "Value", "Description", "Session Privileges"]
-    for line in table(headings, rows, terminal_width(), gap=" | ", rule="-"):
+    for line in table(headings, rows, terminal_width(), whole=2, gap=" | ", rule="-"):
         print(line)
