@@ -333,7 +333,7 @@ class TestSecretsAsOptions:
         words = f"printf 'canary\\377' | {NEW} list --admin-secret-file -"
         ended = shell.run("sh", "-c", words)
         assert (ended.code, ended.out) == (2, "")
-        assert "standard input does not hold text in UTF-8" in ended.err
+        assert "standard input is not UTF-8 text" in ended.err
 
 
 class TestSecretsInFilesOfVariables:
