@@ -17,6 +17,7 @@ use pyo3::types::{PyDict, PyTuple};
 use crate::apart::Apart;
 use crate::convert::{DurationArg, InstantArg, SecretArg, SessionTypeArg, hash_type};
 use crate::errors::{OrRaise, to_pyerr};
+use crate::interpreter::{self, Inside};
 use crate::logging;
 use crate::model::{AppToken, ResponseProfile, Session, SessionInfo, TokenPage, not_picklable};
 use crate::queue::LoopQueue;
@@ -33,24 +34,31 @@ pub(crate) struct Client {
 /// Waits for the core without the interpreter; a signal handler that raises cancels the call. Answers
 /// what it raised beside the value of a call that was faster.
 fn wait<T: Send>(
-    py: Python<'_>,
-    wait: impl FnOnce(&core::Cancel, blocking::Tick<'_>) -> core::Result<T> + Send,
+    inside: &Inside<'_>,
+    wait: impl FnOnce(&core::Cancel, Option<blocking::Tick<'_>>) -> core::Result<T> + Send,
 ) -> PyResult<(T, Option<PyErr>)> {
+    let py = inside.py();
+    // Only there does Python run signal handlers; other threads have nothing to look up for.
+    let handles_signals = interpreter::is_main_thread(py)?;
     let mut raised = None;
-    let result = py.detach(|| {
-        #[expect(
-            clippy::redundant_closure_for_method_calls,
-            reason = "the method itself has too narrow a lifetime"
-        )]
-        let mut tick = || match Python::attach(|py| py.check_signals()) {
-            Ok(()) => true,
-            Err(signal) => {
+    let result = inside.detach(|| {
+        let cancel = core::Cancel::new();
+        if !handles_signals {
+            return wait(&cancel, None);
+        }
+        let mut tick = || match interpreter::attach(|py| py.check_signals()) {
+            Some(Err(signal)) => {
                 raised = Some(signal);
                 false
             }
+            Some(Ok(())) | None => true,
         };
-        wait(&core::Cancel::new(), &mut tick)
+        wait(&cancel, Some(&mut tick))
     });
+    if handles_signals && raised.is_none() {
+        // What came since it looked up last: later it would find the result gone.
+        raised = py.check_signals().err();
+    }
     match (result, raised) {
         (Ok(value), raised) => Ok((value, raised)),
         // Ctrl-C wins, but what it left in doubt is not lost.
@@ -300,12 +308,13 @@ where
     T: Send + 'static,
     F: Future<Output = core::Result<T>> + Send + 'static,
 {
+    let inside = Inside::enter(py);
     logging::follow(py)?;
     if let Some(queue) = queue {
         return LoopQueue::submit(queue.bind(py), client, call, convert);
     }
-    let (value, raised) = wait(py, |cancel, tick| {
-        client.run(cancel, Some(tick), async move |client| call(client).await)
+    let (value, raised) = wait(&inside, |cancel, tick| {
+        client.run(cancel, tick, async move |client| call(client).await)
     })?;
     let value = convert(py, value)?;
     let Some(signal) = raised else {
@@ -452,7 +461,7 @@ impl Client {
     ///     ...     client.close()
     fn close(&self, py: Python<'_>) {
         let client = self.client.swap(None);
-        py.detach(move || drop(client));
+        Inside::enter(py).detach(move || drop(client));
     }
 
     /// The same client, whose calls go to this queue and answer with futures.
@@ -1003,9 +1012,10 @@ impl Tokens {
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<AppToken>> {
-        let (next, raised) = wait(py, |_, tick| {
+        let inside = Inside::enter(py);
+        let (next, raised) = wait(&inside, |_, tick| {
             let mut walk = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            walk.next_with(Some(tick)).transpose()
+            walk.next_with(tick).transpose()
         })?;
         match raised {
             Some(signal) => Err(signal),

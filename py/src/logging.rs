@@ -7,6 +7,8 @@ use log::{LevelFilter, Log, Metadata, Record};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::interpreter;
+
 const NAME: &str = "kaltura_app_token";
 /// Python's numbers for its levels.
 const DEBUG: i64 = 10;
@@ -28,7 +30,7 @@ impl Log for Bridge {
             _ => DEBUG,
         };
         // Not while the interpreter ends; and a handler that fails must not fail the call.
-        let _ = Python::try_attach(|py| -> PyResult<()> {
+        let _ = interpreter::attach(|py| -> PyResult<()> {
             if let Some(logger) = logger(py)? {
                 logger.call_method1("log", (level, "%s", record.args().to_string()))?;
             }

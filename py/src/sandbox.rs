@@ -7,6 +7,8 @@ use kaltura_sandbox as sandbox;
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
+use crate::interpreter::Inside;
+
 /// A local Kaltura on a thread of its own, in memory, until it is closed.
 #[pyclass(frozen, module = "kaltura_app_token")]
 pub(crate) struct Sandbox(ArcSwapOption<sandbox::Sandbox>);
@@ -54,12 +56,12 @@ impl Sandbox {
     /// Stops serving. A second call does nothing.
     fn close(&self, py: Python<'_>) {
         let running = self.0.swap(None);
-        py.detach(move || drop(running));
+        Inside::enter(py).detach(move || drop(running));
     }
 }
 
 /// The command `kaltura-app-token sandbox`: serves until Ctrl-C or SIGTERM, returns the exit code.
 #[pyfunction]
 pub(crate) fn sandbox_main(py: Python<'_>, arguments: Vec<String>) -> i32 {
-    py.detach(|| sandbox::main_with_args("kaltura-app-token sandbox", arguments))
+    Inside::enter(py).detach(|| sandbox::main_with_args("kaltura-app-token sandbox", arguments))
 }
