@@ -27,7 +27,8 @@ impl<T: Send> Drop for Apart<T> {
         let mut value = self.0.take();
         let apart = interpreter::attach(|py| {
             let value = value.take();
-            Inside::enter(py).detach(move || drop(value));
+            // A panic has been reported, and nobody is there to be told of it.
+            let _ = Inside::enter(py).detach(move || drop(value));
         });
         if apart.is_none() {
             // The interpreter is ending: whoever would have to be waited for is not waited for.

@@ -11,10 +11,10 @@ use crate::interpreter::{self, Inside};
 pub(crate) struct Aside(Py<PyAny>);
 
 impl Aside {
-    pub(crate) fn new(py: Python<'_>, name: &str, function: &Py<PyAny>) -> PyResult<Self> {
-        let class = py.import("kaltura_app_token._aside")?.getattr("Aside")?;
-        class
-            .call1((name, function))
+    pub(crate) fn new(name: &str, function: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let module = function.py().import("kaltura_app_token._aside")?;
+        module
+            .call_method1("Aside", (name, function))
             .map(|aside| Self(aside.unbind()))
     }
 
@@ -31,9 +31,10 @@ impl Aside {
             let reply = PyCFunction::new_closure(py, None, None, move |reply, _| -> PyResult<()> {
                 let inside = Inside::enter(reply.py());
                 let (result, error) = reply.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
-                let result = match error.is_none() {
-                    true => Ok(result),
-                    false => Err(PyErr::from_value(error)),
+                let result = if error.is_none() {
+                    Ok(result)
+                } else {
+                    Err(PyErr::from_value(error))
                 };
                 // Nobody may be waiting any more.
                 let _ = sender.send(finish(inside.py(), result));

@@ -35,26 +35,32 @@ pub(crate) struct Client {
 /// what it raised beside the value of a call that was faster.
 fn wait<T: Send>(
     inside: &Inside<'_>,
-    wait: impl FnOnce(&core::Cancel, Option<blocking::Tick<'_>>) -> core::Result<T> + Send,
+    wait: impl FnOnce(&core::Cancel, blocking::Tick<'_>) -> core::Result<T> + Send,
 ) -> PyResult<(T, Option<PyErr>)> {
     let py = inside.py();
-    // Only there does Python run signal handlers; other threads have nothing to look up for.
+    // Only there does Python run signal handlers; other threads look up for what is to be logged.
     let handles_signals = interpreter::is_main_thread(py)?;
     let mut raised = None;
     let result = inside.detach(|| {
-        let cancel = core::Cancel::new();
-        if !handles_signals {
-            return wait(&cancel, None);
-        }
-        let mut tick = || match interpreter::attach(|py| py.check_signals()) {
-            Some(Err(signal)) => {
-                raised = Some(signal);
-                false
-            }
-            Some(Ok(())) | None => true,
+        let look_up = |py: Python<'_>| {
+            logging::pass_on(py);
+            py.check_signals()
         };
-        wait(&cancel, Some(&mut tick))
-    });
+        let mut tick = || {
+            if !handles_signals && !logging::is_waiting() {
+                return true;
+            }
+            match interpreter::attach(look_up) {
+                Some(Err(signal)) => {
+                    raised = Some(signal);
+                    false
+                }
+                Some(Ok(())) | None => true,
+            }
+        };
+        wait(&core::Cancel::new(), &mut tick)
+    })?;
+    logging::pass_on(py);
     if handles_signals && raised.is_none() {
         // What came since it looked up last: later it would find the result gone.
         raised = py.check_signals().err();
@@ -314,7 +320,7 @@ where
         return LoopQueue::submit(queue.bind(py), client, call, convert);
     }
     let (value, raised) = wait(&inside, |cancel, tick| {
-        client.run(cancel, tick, async move |client| call(client).await)
+        client.run(cancel, Some(tick), async move |client| call(client).await)
     })?;
     let value = convert(py, value)?;
     let Some(signal) = raised else {
@@ -450,8 +456,8 @@ impl Client {
     }
 
     #[pyo3(signature = (*_exc_info))]
-    fn __exit__(&self, py: Python<'_>, _exc_info: &Bound<'_, PyTuple>) {
-        self.close(py);
+    fn __exit__(&self, py: Python<'_>, _exc_info: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.close(py)
     }
 
     /// Closes the connections; later calls fail with `ValueError`. Leaving a `with` does the same.
@@ -459,9 +465,9 @@ impl Client {
     /// Example:
     ///     >>> with sandbox.client() as client:
     ///     ...     client.close()
-    fn close(&self, py: Python<'_>) {
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
         let client = self.client.swap(None);
-        Inside::enter(py).detach(move || drop(client));
+        Inside::enter(py).detach(move || drop(client))
     }
 
     /// The same client, whose calls go to this queue and answer with futures.
@@ -1015,7 +1021,7 @@ impl Tokens {
         let inside = Inside::enter(py);
         let (next, raised) = wait(&inside, |_, tick| {
             let mut walk = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            walk.next_with(tick).transpose()
+            walk.next_with(Some(tick)).transpose()
         })?;
         match raised {
             Some(signal) => Err(signal),

@@ -7,12 +7,12 @@
 //! that are in get time to leave before the interpreter goes. A call that ends after that does not
 //! return, and its thread is gone with the process.
 
-use std::any::Any;
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict};
 
@@ -48,20 +48,20 @@ impl<'py> Inside<'py> {
         self.0
     }
 
-    /// Does something without the interpreter. Does not return once it ends.
-    pub(crate) fn detach<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        let done: Result<T, Box<dyn Any + Send>> = self.0.detach(|| {
+    /// Does something without the interpreter. Does not return once it ends. A panic, which has been
+    /// printed, is a `RuntimeError`.
+    pub(crate) fn detach<T: Send>(&self, work: impl FnOnce() -> T + Send) -> PyResult<T> {
+        let done = self.0.detach(|| {
             let depth = DEPTH.replace(0);
             leave();
-            // A panic goes on only where the interpreter is held again.
-            let done = catch_unwind(AssertUnwindSafe(work));
+            let done = catch_unwind(AssertUnwindSafe(work)).ok();
             if !come_in() {
                 wait_for_the_end();
             }
             DEPTH.set(depth);
             done
         });
-        done.unwrap_or_else(|panic| resume_unwind(panic))
+        done.ok_or_else(failed_inside)
     }
 }
 
@@ -93,6 +93,11 @@ pub(crate) fn attach<R>(work: impl FnOnce(Python<'_>) -> R) -> Option<R> {
     DEPTH.set(1);
     let _left = Left;
     Python::try_attach(work)
+}
+
+/// What a panic of ours is to Python.
+pub(crate) fn failed_inside() -> PyErr {
+    PyRuntimeError::new_err("the call failed inside of the library")
 }
 
 fn come_in() -> bool {

@@ -70,9 +70,8 @@ impl TokenSource {
     /// A function that answers `(id, token)` or `(id, token, hash_type)`; called for every session
     /// minted, on a thread of its own with an empty context.
     #[staticmethod]
-    #[expect(clippy::needless_pass_by_value, reason = "Python hands it over")]
-    fn callable(py: Python<'_>, function: Py<PyAny>) -> PyResult<Self> {
-        let aside = Aside::new(py, "kaltura-token-source", &function)?;
+    fn callable(function: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let aside = Aside::new("kaltura-token-source", function)?;
         Ok(Self(core::TokenSource::callable(move || {
             let answer = aside.call(&[], |py, answer| {
                 answer

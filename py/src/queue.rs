@@ -14,7 +14,8 @@ use pyo3::sync::PyOnceLock;
 
 use crate::apart::Apart;
 use crate::errors::{OrRaise, to_pyerr};
-use crate::interpreter::Inside;
+use crate::interpreter::{Inside, failed_inside};
+use crate::logging;
 
 /// Makes the Python value of a result, once the interpreter is at hand.
 type Convert = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
@@ -71,15 +72,14 @@ impl LoopQueue {
             let answer = match completion.result {
                 Some(Ok(convert)) => convert(py),
                 Some(Err(error)) => Err(to_pyerr(py, &error)),
-                None => Err(PyRuntimeError::new_err(
-                    "the call failed inside of the library",
-                )),
+                None => Err(failed_inside()),
             };
             match answer {
                 Ok(value) => future.call_method1("set_result", (value,))?,
                 Err(error) => future.call_method1("set_exception", (error.into_value(py),))?,
             };
         }
+        logging::pass_on(py);
         Ok(())
     }
 }

@@ -54,14 +54,14 @@ impl Sandbox {
     }
 
     /// Stops serving. A second call does nothing.
-    fn close(&self, py: Python<'_>) {
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
         let running = self.0.swap(None);
-        Inside::enter(py).detach(move || drop(running));
+        Inside::enter(py).detach(move || drop(running))
     }
 }
 
 /// The command `kaltura-app-token sandbox`: serves until Ctrl-C or SIGTERM, returns the exit code.
 #[pyfunction]
-pub(crate) fn sandbox_main(py: Python<'_>, arguments: Vec<String>) -> i32 {
+pub(crate) fn sandbox_main(py: Python<'_>, arguments: Vec<String>) -> PyResult<i32> {
     Inside::enter(py).detach(|| sandbox::main_with_args("kaltura-app-token sandbox", arguments))
 }

@@ -302,8 +302,8 @@ fn rotated_objects(py: Python<'_>, rotated: Vec<core::Rotated>) -> PyResult<Py<P
 struct Progress(Option<Aside>);
 
 impl Progress {
-    fn new(py: Python<'_>, function: Option<&Py<PyAny>>) -> PyResult<Self> {
-        let aside = function.map(|function| Aside::new(py, "kaltura-progress", function));
+    fn new(function: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let aside = function.map(|function| Aside::new("kaltura-progress", function));
         Ok(Self(aside.transpose()?))
     }
 
@@ -348,7 +348,7 @@ pub(crate) fn rotate(
     delete_now: bool,
     delete_after: Option<DurationArg>,
     concurrency: usize,
-    progress: Option<Py<PyAny>>,
+    progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Py<PyAny>> {
     let mut options = core::RotateOptions::default();
     options.hash_type = hash_type.map(self::hash_type);
@@ -365,7 +365,7 @@ pub(crate) fn rotate(
         }
     };
     let sink = Arc::clone(&sink.get().0);
-    let progress = Progress::new(py, progress.as_ref())?;
+    let progress = Progress::new(progress)?;
     client.get().call(
         py,
         move |client| {
@@ -391,7 +391,7 @@ pub(crate) fn resume_rotations(
     journal: PathBuf,
     sink: &Bound<'_, Sink>,
     undo: bool,
-    progress: Option<Py<PyAny>>,
+    progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Py<PyAny>> {
     let how = if undo {
         core::Resume::Undo
@@ -399,7 +399,7 @@ pub(crate) fn resume_rotations(
         core::Resume::Finish
     };
     let sink = Arc::clone(&sink.get().0);
-    let progress = Progress::new(py, progress.as_ref())?;
+    let progress = Progress::new(progress)?;
     client.get().call(
         py,
         move |client| {

@@ -1,6 +1,7 @@
 """Code of the program's that the library calls: token sources, progress, sinks, signal handlers.
 
-Whatever it does (sleep, wait for a lock, call the library again), other calls, deadlines and Ctrl-C go on.
+Whatever it does (sleep, wait for a lock, call the library again), other calls, deadlines and Ctrl-C
+go on.
 """
 
 from __future__ import annotations
@@ -101,7 +102,8 @@ def test_ctrl_c_ends_a_call_whose_source_hangs(sandbox: Sandbox) -> None:
     program = """
 import os, signal, threading, time
 import kaltura_app_token as kat
-provider = kat.SessionProvider(kat.Client.from_env(), kat.TokenSource.callable(lambda: time.sleep(60)))
+source = kat.TokenSource.callable(lambda: time.sleep(60))
+provider = kat.SessionProvider(kat.Client.from_env(), source)
 threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
 try:
     provider.get()
@@ -184,7 +186,7 @@ class TestWhereASourceRuns:
         ended: list[int] = []
 
         def source() -> tuple[str, str]:
-            with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(20)"]) as child:  # noqa: S603
+            with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(20)"]) as child:
                 time.sleep(0.2)
                 child.terminate()
                 ended.append(child.wait(5))
@@ -328,3 +330,41 @@ except KeyboardInterrupt as interrupt:
 """
     done = in_a_process(sandbox, f"import os; os.chdir({str(tmp_path)!r})" + program)
     assert (done.stdout.split(), done.stderr) == (["proved", "True"], "")
+
+
+def test_a_log_handler_that_waits_for_a_lock_defeats_no_deadline(sandbox: Sandbox) -> None:
+    program = """
+import logging, socket, threading, time
+import kaltura_app_token as kat
+silent = socket.create_server(("127.0.0.1", 0))
+lock = threading.RLock()
+class Handler(logging.Handler):
+    def emit(self, record):
+        with lock:
+            lines.append((record.threadName, record.getMessage()))
+    def createLock(self):
+        self.lock = None
+lines = []
+log = logging.getLogger("kaltura_app_token")
+log.addHandler(Handler())
+log.setLevel(logging.DEBUG)
+client = kat.Client(102, service_url="http://127.0.0.1:%d" % silent.getsockname()[1],
+                    total_timeout=1, attempt_timeout=0.2, retry_backoff=0.05)
+def call():
+    try:
+        client.start_widget_session()
+    except kat.RequestTimeout:
+        pass
+lock.acquire()
+other = threading.Thread(target=call, name="other")
+other.start()
+time.sleep(0.5)
+started = time.monotonic()
+call()
+print(time.monotonic() - started < 1.5)
+lock.release()
+other.join()
+print({name for name, _ in lines} == {"MainThread", "other"}, "attempt 1" in str(lines))
+"""
+    done = in_a_process(sandbox, program)
+    assert (done.stdout.split(), done.stderr) == (["True", "True", "True"], "")

@@ -22,8 +22,8 @@ class Aside:
     def __init__(self, name: str, function: Callable[..., object]) -> None:
         self._name = name
         self._function = function
-        # The thread that starts the calls is the library's own and blocks every signal. Programs that
-        # the function starts would inherit that, and could not be ended.
+        # The thread that starts the calls is the library's own and blocks every signal. Programs
+        # that the function starts would inherit that, and could not be ended.
         self._signals = signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
     def start(self, arguments: list[str], reply: _Reply) -> None:
@@ -36,7 +36,7 @@ class Aside:
         signal.pthread_sigmask(signal.SIG_SETMASK, self._signals)
         try:
             result = self._function(*arguments)
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:
             reply(None, error)
         else:
             reply(result, None)

@@ -166,7 +166,7 @@ class AsyncSessionProvider:
 
     `SessionProvider` for asyncio: any number of tasks that ask for the same session at the same
     moment share one exchange, and cancelling one of them disturbs no other.
-    A `TokenSource.callable` is called on the library's own thread.
+    A `TokenSource.callable` is called on a thread of its own, not on the loop's.
 
     Example:
         >>> import asyncio
