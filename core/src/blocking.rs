@@ -36,7 +36,8 @@ const LAST_WORD: Duration = Duration::from_secs(1);
 /// A call that runs code of the program's, such as the sink of a rotation, on a thread of its own:
 /// whatever that code does, the runtime goes on, and with it other calls, deadlines and cancelling.
 ///
-/// A call that is cancelled is left to itself when that code does not let it come to its end.
+/// A call that is cancelled, or whose future is dropped, sends nothing more. It is left to itself when
+/// that code does not let it come to its end.
 ///
 /// # Errors
 /// The call's own; `Cancelled`; `Config` when no thread can be started or the call panics.
@@ -45,20 +46,29 @@ pub async fn aside<T: Send + 'static>(
     what: &'static str,
     call: impl AsyncFnOnce(crate::Client) -> Result<T> + Send + 'static,
 ) -> Result<T> {
+    struct Stop(Cancel);
+    impl Drop for Stop {
+        fn drop(&mut self) {
+            self.0.trigger();
+        }
+    }
+
+    let stop = Stop(Cancel::new());
+    let stoppable = client.with_cancel(&stop.0);
     // The thread waits for the network like a caller does, and whoever drives the runtime drives it.
     let runtime = Handle::current();
-    let cancelled = client.clone();
-    let work = crate::threads::aside(what, move || runtime.block_on(call(client)));
+    let work = crate::threads::aside(what, move || runtime.block_on(call(stoppable)));
     let mut work = pin!(work);
-    let result = cancelled
-        .unless_cancelled(async { Ok((&mut work).await) })
-        .await;
-    match result {
+    let ended = client.unless_cancelled(async { Ok((&mut work).await) });
+    match ended.await {
         Ok(done) => done?,
-        Err(cancelled) => match tokio::time::timeout(LAST_WORD, work).await {
-            Ok(done) => done?,
-            Err(_) => Err(cancelled),
-        },
+        Err(cancelled) => {
+            stop.0.trigger();
+            match tokio::time::timeout(LAST_WORD, work).await {
+                Ok(done) => done?,
+                Err(_) => Err(cancelled),
+            }
+        }
     }
 }
 

@@ -26,7 +26,8 @@ use crate::settings::Settings;
 /// Manages an account's tokens and exchanges tokens for sessions.
 #[pyclass(frozen, module = "kaltura_app_token")]
 pub(crate) struct Client {
-    client: Apart<ArcSwapOption<blocking::Client>>,
+    /// Shared with the clients that are bound to a loop: all are closed at once.
+    client: Arc<Apart<ArcSwapOption<blocking::Client>>>,
     /// Where calls are submitted; without one they are waited for.
     queue: Option<Py<LoopQueue>>,
 }
@@ -41,11 +42,11 @@ fn wait<T: Send>(
     // Only there does Python run signal handlers; other threads look up for what is to be logged.
     let handles_signals = interpreter::is_main_thread(py)?;
     let mut raised = None;
+    let look_up = |py: Python<'_>| {
+        logging::pass_on(py)?;
+        py.check_signals()
+    };
     let result = inside.detach(|| {
-        let look_up = |py: Python<'_>| {
-            logging::pass_on(py);
-            py.check_signals()
-        };
         let mut tick = || {
             if !handles_signals && !logging::is_waiting() {
                 return true;
@@ -60,10 +61,9 @@ fn wait<T: Send>(
         };
         wait(&core::Cancel::new(), &mut tick)
     })?;
-    logging::pass_on(py);
-    if handles_signals && raised.is_none() {
+    if raised.is_none() {
         // What came since it looked up last: later it would find the result gone.
-        raised = py.check_signals().err();
+        raised = look_up(py).err();
     }
     match (result, raised) {
         (Ok(value), raised) => Ok((value, raised)),
@@ -277,7 +277,7 @@ impl Client {
     fn build(py: Python<'_>, builder: core::ClientBuilder) -> PyResult<Self> {
         let client = blocking::Client::new(builder).or_raise(py)?;
         Ok(Self {
-            client: Apart::new(ArcSwapOption::from_pointee(client)),
+            client: Arc::new(Apart::new(ArcSwapOption::from_pointee(client))),
             queue: None,
         })
     }
@@ -472,8 +472,9 @@ impl Client {
 
     /// The same client, whose calls go to this queue and answer with futures.
     fn _on(&self, queue: Py<LoopQueue>) -> PyResult<Self> {
+        self.open()?;
         Ok(Self {
-            client: Apart::new(ArcSwapOption::new(Some(self.open()?))),
+            client: Arc::clone(&self.client),
             queue: Some(queue),
         })
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use log::{LevelFilter, Log, Metadata, Record};
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -55,14 +56,18 @@ pub(crate) fn is_waiting() -> bool {
 }
 
 /// Passes on what waits.
-pub(crate) fn pass_on(py: Python<'_>) {
+///
+/// # Errors
+/// Ctrl-C in a handler, and what else is no `Exception`. A handler that fails must not fail the call.
+pub(crate) fn pass_on(py: Python<'_>) -> PyResult<()> {
     for (level, line) in WAITING.swap(None).iter().flat_map(|lines| lines.iter()) {
-        // A handler that fails must not fail the call.
-        let _ = logger(py).and_then(|logger| match logger {
-            Some(logger) => logger.call_method1("log", (*level, "%s", line)).map(drop),
-            None => Ok(()),
-        });
+        let Some(logger) = logger(py)? else { continue };
+        match logger.call_method1("log", (*level, "%s", line)) {
+            Err(error) if !error.is_instance_of::<PyException>(py) => return Err(error),
+            _ => {}
+        }
     }
+    Ok(())
 }
 
 /// The logger, once the program has imported `logging`.
@@ -77,7 +82,7 @@ fn logger(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
 /// Takes over the level that the program wants now; called before each call, so that `logging` can be
 /// set up at any time.
 pub(crate) fn follow(py: Python<'_>) -> PyResult<()> {
-    pass_on(py);
+    pass_on(py)?;
     let wanted = match logger(py)? {
         Some(logger) => match logger.call_method0("getEffectiveLevel")?.extract::<i64>()? {
             level if level <= DEBUG => LevelFilter::Debug,

@@ -79,8 +79,7 @@ impl LoopQueue {
                 Err(error) => future.call_method1("set_exception", (error.into_value(py),))?,
             };
         }
-        logging::pass_on(py);
-        Ok(())
+        logging::pass_on(py)
     }
 }
 

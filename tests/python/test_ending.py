@@ -25,7 +25,8 @@ def take_long(after=0.3):
     # In the part of the end in which threads that ask for the interpreter are ended.
     class Slow:
         def __del__(self, sleep=time.sleep, after=after):
-            sleep(after)
+            for _ in range(30):
+                sleep(after / 30)
     sys.modules["slow"] = type(sys)("slow")
     sys.modules["slow"].object = Slow()
     atexit.register(time.sleep, after)
@@ -57,7 +58,7 @@ daemon(kat.SessionProvider(client, kat.TokenSource.callable(slow)).get)
 """,
     "short calls": """
 client = kat.Client(102, service_url="http://127.0.0.1:9", max_retries=0)
-for _ in range(4):
+for _ in range(16):
     daemon(client.start_widget_session)
 """,
     "a thread that leaves with sys.exit": """

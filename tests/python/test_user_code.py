@@ -368,3 +368,55 @@ print({name for name, _ in lines} == {"MainThread", "other"}, "attempt 1" in str
 """
     done = in_a_process(sandbox, program)
     assert (done.stdout.split(), done.stderr) == (["True", "True", "True"], "")
+
+
+def test_ctrl_c_in_a_log_handler_is_not_lost(sandbox: Sandbox) -> None:
+    order(sandbox, action="session.startWidgetSession", fault="status", status=503, times=1)
+    program = """
+import logging
+import kaltura_app_token as kat
+class Handler(logging.Handler):
+    def emit(self, record):
+        raise KeyboardInterrupt
+log = logging.getLogger("kaltura_app_token")
+log.addHandler(Handler())
+log.setLevel(logging.DEBUG)
+try:
+    kat.Client.from_env().start_widget_session()
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    done = in_a_process(sandbox, program)
+    assert (done.stdout.strip(), done.stderr) == ("interrupted", "")
+
+
+def test_a_rotation_whose_loop_is_gone_makes_no_more_steps(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    token = sandbox.client().add_token()
+    steps: list[str] = []
+
+    async def main() -> None:
+        client = AsyncClient(
+            sandbox.partner_id,
+            admin_secret=sandbox.admin_secret,
+            service_url=sandbox.service_url,
+        )
+        rotation = asyncio.ensure_future(
+            kat.aio.rotate(
+                client,
+                [token.id],
+                journal=tmp_path / "journal",
+                sink=Sink.command("sh", "-c", f"touch {tmp_path}/begun; sleep 1"),
+                delete_now=True,
+                progress=lambda _, step: steps.append(step),
+            )
+        )
+        while not (tmp_path / "begun").exists():
+            await asyncio.sleep(0.02)
+        rotation.cancel()
+
+    asyncio.run(main())
+    time.sleep(1.5)
+    assert "deleted" not in steps
+    assert sandbox.client().get_token(token.id)
