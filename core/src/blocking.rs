@@ -6,7 +6,8 @@
 //! a renewal that its caller left by one that ends with it. Knows no FFI type.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
@@ -32,6 +33,48 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// Asked now and then while a call waits; `false` cancels the call.
 pub type Tick<'a> = &'a mut dyn FnMut() -> bool;
+
+/// How long a cancelled [`aside`] is waited for, so that it can say how far it came.
+const LAST_WORD: Duration = Duration::from_secs(1);
+
+/// A call that runs code of the program's, such as the sink of a rotation, on a thread of its own:
+/// whatever that code does, the runtime goes on, and with it other calls, deadlines and cancelling.
+///
+/// A call that is cancelled, or whose future is dropped, sends nothing more. It is left to itself when
+/// that code does not let it come to its end.
+///
+/// # Errors
+/// The call's own; `Cancelled`; `Config` when no thread can be started or the call panics.
+pub async fn aside<T: Send + 'static>(
+    client: crate::Client,
+    what: &'static str,
+    call: impl AsyncFnOnce(crate::Client) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    struct Stop(Cancel);
+    impl Drop for Stop {
+        fn drop(&mut self) {
+            self.0.trigger();
+        }
+    }
+
+    let stop = Stop(Cancel::new());
+    let stoppable = client.with_cancel(&stop.0);
+    // The thread waits for the network like a caller does, and whoever drives the runtime drives it.
+    let runtime = Handle::current();
+    let work = crate::threads::aside(what, move || runtime.block_on(call(stoppable)));
+    let mut work = pin!(work);
+    let ended = client.unless_cancelled(async { Ok((&mut work).await) });
+    match ended.await {
+        Ok(done) => done?,
+        Err(cancelled) => {
+            stop.0.trigger();
+            match tokio::time::timeout(LAST_WORD, work).await {
+                Ok(done) => done?,
+                Err(_) => Err(cancelled),
+            }
+        }
+    }
+}
 
 /// [`crate::Client`] without async: the same methods, safe to share between threads and usable on both
 /// sides of a fork.
@@ -210,36 +253,27 @@ impl Process {
             ));
         }
         let client = client.with_cancel(cancel);
-        runtime.block_on(async {
+        let mut call = Box::pin(async {
             // Nobody drove the runtime since the last call: let it notice, before a connection is
             // chosen, which of the idle ones the server has closed meanwhile.
             tokio::task::yield_now().await;
             tokio::task::yield_now().await;
-            let call = call(client);
-            match tick {
-                Some(tick) => self.watch(call, cancel, tick).await,
-                None => call.await,
-            }
-        })
-    }
-
-    /// Waits for a call, asking now and then whether to go on.
-    async fn watch<T>(
-        &self,
-        call: impl Future<Output = Result<T>>,
-        cancel: &Cancel,
-        tick: Tick<'_>,
-    ) -> Result<T> {
-        tokio::pin!(call);
+            call(client).await
+        });
+        let Some(tick) = tick else {
+            return runtime.block_on(call);
+        };
         loop {
-            tokio::select! {
-                biased;
-                result = &mut call => return result,
-                () = tokio::time::sleep(TICK) => {}
+            let waited = async { tokio::time::timeout(TICK, &mut call).await };
+            if let Ok(result) = runtime.block_on(waited) {
+                return result;
             }
+            // Outside of the runtime: whatever it does, other callers go on, and it may call us again.
             let go_on = tick();
             if !self.is_ours() {
-                // The caller forked while it was asked, and this is the child.
+                // The caller forked while it was asked, and this is the child. What the call holds is
+                // the parent's.
+                std::mem::forget(call);
                 return Err(forked());
             }
             if !go_on {

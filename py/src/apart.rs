@@ -3,7 +3,7 @@
 
 use std::ops::Deref;
 
-use pyo3::prelude::*;
+use crate::interpreter::{self, Inside};
 
 /// A value that is dropped apart from the interpreter.
 pub(crate) struct Apart<T: Send>(Option<T>);
@@ -25,9 +25,10 @@ impl<T: Send> Deref for Apart<T> {
 impl<T: Send> Drop for Apart<T> {
     fn drop(&mut self) {
         let mut value = self.0.take();
-        let apart = Python::try_attach(|py| {
+        let apart = interpreter::attach(|py| {
             let value = value.take();
-            py.detach(move || drop(value));
+            // A panic has been reported, and nobody is there to be told of it.
+            let _ = Inside::enter(py).detach(move || drop(value));
         });
         if apart.is_none() {
             // The interpreter is ending: whoever would have to be waited for is not waited for.

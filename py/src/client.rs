@@ -17,6 +17,7 @@ use pyo3::types::{PyDict, PyTuple};
 use crate::apart::Apart;
 use crate::convert::{DurationArg, InstantArg, SecretArg, SessionTypeArg, hash_type};
 use crate::errors::{OrRaise, to_pyerr};
+use crate::interpreter::{self, Inside};
 use crate::logging;
 use crate::model::{AppToken, ResponseProfile, Session, SessionInfo, TokenPage, not_picklable};
 use crate::queue::LoopQueue;
@@ -25,7 +26,8 @@ use crate::settings::Settings;
 /// Manages an account's tokens and exchanges tokens for sessions.
 #[pyclass(frozen, module = "kaltura_app_token")]
 pub(crate) struct Client {
-    client: Apart<ArcSwapOption<blocking::Client>>,
+    /// Shared with the clients that are bound to a loop: all are closed at once.
+    client: Arc<Apart<ArcSwapOption<blocking::Client>>>,
     /// Where calls are submitted; without one they are waited for.
     queue: Option<Py<LoopQueue>>,
 }
@@ -33,24 +35,36 @@ pub(crate) struct Client {
 /// Waits for the core without the interpreter; a signal handler that raises cancels the call. Answers
 /// what it raised beside the value of a call that was faster.
 fn wait<T: Send>(
-    py: Python<'_>,
+    inside: &Inside<'_>,
     wait: impl FnOnce(&core::Cancel, blocking::Tick<'_>) -> core::Result<T> + Send,
 ) -> PyResult<(T, Option<PyErr>)> {
+    let py = inside.py();
+    // Only there does Python run signal handlers; other threads look up for what is to be logged.
+    let handles_signals = interpreter::is_main_thread(py)?;
     let mut raised = None;
-    let result = py.detach(|| {
-        #[expect(
-            clippy::redundant_closure_for_method_calls,
-            reason = "the method itself has too narrow a lifetime"
-        )]
-        let mut tick = || match Python::attach(|py| py.check_signals()) {
-            Ok(()) => true,
-            Err(signal) => {
-                raised = Some(signal);
-                false
+    let look_up = |py: Python<'_>| {
+        logging::pass_on(py)?;
+        py.check_signals()
+    };
+    let result = inside.detach(|| {
+        let mut tick = || {
+            if !handles_signals && !logging::is_waiting() {
+                return true;
+            }
+            match interpreter::attach(look_up) {
+                Some(Err(signal)) => {
+                    raised = Some(signal);
+                    false
+                }
+                Some(Ok(())) | None => true,
             }
         };
         wait(&core::Cancel::new(), &mut tick)
-    });
+    })?;
+    if raised.is_none() {
+        // What came since it looked up last: later it would find the result gone.
+        raised = look_up(py).err();
+    }
     match (result, raised) {
         (Ok(value), raised) => Ok((value, raised)),
         // Ctrl-C wins, but what it left in doubt is not lost.
@@ -263,7 +277,7 @@ impl Client {
     fn build(py: Python<'_>, builder: core::ClientBuilder) -> PyResult<Self> {
         let client = blocking::Client::new(builder).or_raise(py)?;
         Ok(Self {
-            client: Apart::new(ArcSwapOption::from_pointee(client)),
+            client: Arc::new(Apart::new(ArcSwapOption::from_pointee(client))),
             queue: None,
         })
     }
@@ -300,11 +314,12 @@ where
     T: Send + 'static,
     F: Future<Output = core::Result<T>> + Send + 'static,
 {
+    let inside = Inside::enter(py);
     logging::follow(py)?;
     if let Some(queue) = queue {
         return LoopQueue::submit(queue.bind(py), client, call, convert);
     }
-    let (value, raised) = wait(py, |cancel, tick| {
+    let (value, raised) = wait(&inside, |cancel, tick| {
         client.run(cancel, Some(tick), async move |client| call(client).await)
     })?;
     let value = convert(py, value)?;
@@ -441,8 +456,8 @@ impl Client {
     }
 
     #[pyo3(signature = (*_exc_info))]
-    fn __exit__(&self, py: Python<'_>, _exc_info: &Bound<'_, PyTuple>) {
-        self.close(py);
+    fn __exit__(&self, py: Python<'_>, _exc_info: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.close(py)
     }
 
     /// Closes the connections; later calls fail with `ValueError`. Leaving a `with` does the same.
@@ -450,15 +465,16 @@ impl Client {
     /// Example:
     ///     >>> with sandbox.client() as client:
     ///     ...     client.close()
-    fn close(&self, py: Python<'_>) {
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
         let client = self.client.swap(None);
-        py.detach(move || drop(client));
+        Inside::enter(py).detach(move || drop(client))
     }
 
     /// The same client, whose calls go to this queue and answer with futures.
     fn _on(&self, queue: Py<LoopQueue>) -> PyResult<Self> {
+        self.open()?;
         Ok(Self {
-            client: Apart::new(ArcSwapOption::new(Some(self.open()?))),
+            client: Arc::clone(&self.client),
             queue: Some(queue),
         })
     }
@@ -1003,7 +1019,8 @@ impl Tokens {
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<AppToken>> {
-        let (next, raised) = wait(py, |_, tick| {
+        let inside = Inside::enter(py);
+        let (next, raised) = wait(&inside, |_, tick| {
             let mut walk = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             walk.next_with(Some(tick)).transpose()
         })?;

@@ -10,9 +10,11 @@
 )]
 
 mod apart;
+mod aside;
 mod client;
 mod convert;
 mod errors;
+mod interpreter;
 mod ks;
 mod logging;
 mod model;
@@ -54,6 +56,7 @@ mod _native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::interpreter::guard(module.py())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -1,9 +1,15 @@
 //! The core's log, passed on to Python's logger `kaltura_app_token`.
 //!
 //! Nothing is passed on before the program itself has imported `logging`, and nothing below the level
-//! that its logger wants. The core has masked what must not be shown.
+//! that its logger wants. The core has masked what must not be shown. Handlers are code of the
+//! program's: what is said inside of the runtime waits until a thread is outside of it, which for calls
+//! of an event loop is when one of them ends.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
 use log::{LevelFilter, Log, Metadata, Record};
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -11,6 +17,11 @@ const NAME: &str = "kaltura_app_token";
 /// Python's numbers for its levels.
 const DEBUG: i64 = 10;
 const WARNING: i64 = 30;
+
+/// What was said and not passed on yet. Without a lock, which a fork could leave held.
+static WAITING: ArcSwapOption<Vec<(i64, String)>> = ArcSwapOption::const_empty();
+/// More than is said before somebody passes it on.
+const MOST: usize = 1000;
 
 struct Bridge;
 
@@ -27,16 +38,36 @@ impl Log for Bridge {
             log::Level::Error | log::Level::Warn => WARNING,
             _ => DEBUG,
         };
-        // Not while the interpreter ends; and a handler that fails must not fail the call.
-        let _ = Python::try_attach(|py| -> PyResult<()> {
-            if let Some(logger) = logger(py)? {
-                logger.call_method1("log", (level, "%s", record.args().to_string()))?;
+        WAITING.rcu(|waiting| {
+            let mut lines = waiting.as_deref().cloned().unwrap_or_default();
+            if lines.len() < MOST {
+                lines.push((level, record.args().to_string()));
             }
-            Ok(())
+            Some(Arc::new(lines))
         });
     }
 
     fn flush(&self) {}
+}
+
+/// Whether something waits to be passed on.
+pub(crate) fn is_waiting() -> bool {
+    WAITING.load().is_some()
+}
+
+/// Passes on what waits.
+///
+/// # Errors
+/// Ctrl-C in a handler, and what else is no `Exception`. A handler that fails must not fail the call.
+pub(crate) fn pass_on(py: Python<'_>) -> PyResult<()> {
+    for (level, line) in WAITING.swap(None).iter().flat_map(|lines| lines.iter()) {
+        let Some(logger) = logger(py)? else { continue };
+        match logger.call_method1("log", (*level, "%s", line)) {
+            Err(error) if !error.is_instance_of::<PyException>(py) => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The logger, once the program has imported `logging`.
@@ -51,6 +82,7 @@ fn logger(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
 /// Takes over the level that the program wants now; called before each call, so that `logging` can be
 /// set up at any time.
 pub(crate) fn follow(py: Python<'_>) -> PyResult<()> {
+    pass_on(py)?;
     let wanted = match logger(py)? {
         Some(logger) => match logger.call_method0("getEffectiveLevel")?.extract::<i64>()? {
             level if level <= DEBUG => LevelFilter::Debug,

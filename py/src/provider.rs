@@ -9,6 +9,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::apart::Apart;
+use crate::aside::Aside;
 use crate::client::{Client, make_call, session_object};
 use crate::convert::{DurationArg, SecretArg, SessionTypeArg, hash_type};
 use crate::model::{Session, not_picklable};
@@ -23,6 +24,15 @@ pub(crate) struct TokenSource(core::TokenSource);
 enum Answer {
     WithHashType(String, SecretArg, String),
     Plain(String, SecretArg),
+}
+
+fn credentials(answer: &Bound<'_, PyAny>) -> PyResult<core::TokenCredentials> {
+    Ok(match answer.extract()? {
+        Answer::Plain(id, token) => core::TokenCredentials::new(id, token.0),
+        Answer::WithHashType(id, token, name) => {
+            core::TokenCredentials::new(id, token.0).hash_type(hash_type(&name))
+        }
+    })
 }
 
 #[pymethods]
@@ -58,26 +68,22 @@ impl TokenSource {
     }
 
     /// A function that answers `(id, token)` or `(id, token, hash_type)`; called for every session
-    /// minted.
+    /// minted, on a thread of its own with an empty context.
     #[staticmethod]
-    fn callable(function: Py<PyAny>) -> Self {
-        Self(core::TokenSource::callable(move || {
-            Python::attach(|py| {
-                let answer: Answer = function.bind(py).call0()?.extract()?;
-                Ok(match answer {
-                    Answer::Plain(id, token) => core::TokenCredentials::new(id, token.0),
-                    Answer::WithHashType(id, token, name) => {
-                        core::TokenCredentials::new(id, token.0).hash_type(hash_type(&name))
-                    }
-                })
-            })
-            // Its type and not its text, which may quote what it handled.
-            .map_err(|error: PyErr| {
-                Python::attach(|py| error.get_type(py).name().map(|name| name.to_string()))
-                    .unwrap_or_default()
-                    .into()
-            })
-        }))
+    fn callable(function: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let aside = Aside::new("kaltura-token-source", function)?;
+        Ok(Self(core::TokenSource::callable(move || {
+            let answer = aside.call(&[], |py, answer| {
+                answer
+                    .and_then(|answer| credentials(&answer))
+                    .map_err(|error| {
+                        // Its type and not its text, which may quote what it handled.
+                        let name = error.get_type(py).name().map(|name| name.to_string());
+                        name.unwrap_or_default()
+                    })
+            });
+            Ok(answer.ok_or("the interpreter is ending")??)
+        })))
     }
 
     fn __repr__(&self) -> String {

@@ -14,6 +14,8 @@ use pyo3::sync::PyOnceLock;
 
 use crate::apart::Apart;
 use crate::errors::{OrRaise, to_pyerr};
+use crate::interpreter::{Inside, failed_inside};
+use crate::logging;
 
 /// Makes the Python value of a result, once the interpreter is at hand.
 type Convert = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
@@ -53,6 +55,7 @@ impl LoopQueue {
 
     /// Hands every result that waits to its future.
     fn collect(&self, py: Python<'_>) -> PyResult<()> {
+        let _inside = Inside::enter(py);
         while let Some(completion) = self.0.next(Some(Duration::ZERO)).or_raise(py)? {
             let future = completion.tag.bind(py);
             if future.call_method0("done")?.is_truthy()? {
@@ -69,16 +72,14 @@ impl LoopQueue {
             let answer = match completion.result {
                 Some(Ok(convert)) => convert(py),
                 Some(Err(error)) => Err(to_pyerr(py, &error)),
-                None => Err(PyRuntimeError::new_err(
-                    "the call failed inside of the library",
-                )),
+                None => Err(failed_inside()),
             };
             match answer {
                 Ok(value) => future.call_method1("set_result", (value,))?,
                 Err(error) => future.call_method1("set_exception", (error.into_value(py),))?,
             };
         }
-        Ok(())
+        logging::pass_on(py)
     }
 }
 
@@ -136,6 +137,7 @@ struct GiveUp {
 #[pymethods]
 impl GiveUp {
     fn __call__(&self, future: &Bound<'_, PyAny>) -> PyResult<()> {
+        let _inside = Inside::enter(future.py());
         if future.call_method0("cancelled")?.is_truthy()?
             && let Some(queue) = self.queue.upgrade()
         {

@@ -7,6 +7,8 @@ use kaltura_sandbox as sandbox;
 use pyo3::exceptions::{PyOSError, PyOverflowError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
+use crate::interpreter::Inside;
+
 fn port_number(port: &Bound<'_, PyAny>) -> PyResult<u16> {
     port.extract().map_err(|error: PyErr| {
         if error.is_instance_of::<PyOverflowError>(port.py()) {
@@ -67,14 +69,14 @@ impl Sandbox {
     }
 
     /// Stops serving. A second call does nothing.
-    fn close(&self, py: Python<'_>) {
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
         let running = self.0.swap(None);
-        py.detach(move || drop(running));
+        Inside::enter(py).detach(move || drop(running))
     }
 }
 
 /// The command `kaltura-app-token sandbox`: serves until Ctrl-C or SIGTERM, returns the exit code.
 #[pyfunction]
-pub(crate) fn sandbox_main(py: Python<'_>, arguments: Vec<String>) -> i32 {
-    py.detach(|| sandbox::main_with_args("kaltura-app-token sandbox", arguments))
+pub(crate) fn sandbox_main(py: Python<'_>, arguments: Vec<String>) -> PyResult<i32> {
+    Inside::enter(py).detach(|| sandbox::main_with_args("kaltura-app-token sandbox", arguments))
 }

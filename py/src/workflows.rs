@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kaltura_app_token as core;
+use kaltura_app_token::blocking;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::aside::Aside;
 use crate::client::{Client, apply_filters, new_token};
 use crate::convert::{DurationArg, InstantArg, SessionTypeArg, hash_type};
 use crate::errors::to_pyerr;
@@ -296,22 +298,33 @@ fn rotated_objects(py: Python<'_>, rotated: Vec<core::Rotated>) -> PyResult<Py<P
     rotated.into_py_any(py)
 }
 
-/// Tells a Python function of each step; a function that fails does not stop a rotation, but Ctrl-C in
-/// the middle of it does.
-fn progress(function: Option<Py<PyAny>>) -> impl Fn(&str, core::RotationStep) + Send + Sync {
-    move |old_id, step| {
-        if let Some(function) = &function {
-            Python::attach(|py| {
-                let Err(error) = function.call1(py, (old_id, step.name())) else {
-                    return;
-                };
-                let interrupted = error.is_instance_of::<PyKeyboardInterrupt>(py);
-                // Raised again where the caller waits, which looks out for it.
-                let again = || py.import("_thread")?.call_method0("interrupt_main");
-                if !interrupted || again().is_err() {
-                    error.write_unraisable(py, None);
-                }
-            });
+/// Told of each step.
+struct Progress(Option<Aside>);
+
+impl Progress {
+    fn new(function: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let aside = function.map(|function| Aside::new("kaltura-progress", function));
+        Ok(Self(aside.transpose()?))
+    }
+
+    /// A function that fails does not stop a rotation, but Ctrl-C in the middle of it does.
+    fn tell(&self, client: &core::Client, old_id: &str, step: core::RotationStep) {
+        let Some(function) = &self.0 else { return };
+        let interrupted = function.call(&[old_id, step.name()], |py, result| {
+            let Err(error) = result else { return false };
+            let interrupted = error.is_instance_of::<PyKeyboardInterrupt>(py);
+            // Raised again where the caller waits, which looks out for it.
+            let again = || py.import("_thread")?.call_method0("interrupt_main");
+            if !interrupted || again().is_err() {
+                error.write_unraisable(py, None);
+            }
+            interrupted
+        });
+        if interrupted == Some(true)
+            && let Some(cancel) = client.cancel()
+        {
+            // At once, and not some steps later.
+            cancel.trigger();
         }
     }
 }
@@ -335,7 +348,7 @@ pub(crate) fn rotate(
     delete_now: bool,
     delete_after: Option<DurationArg>,
     concurrency: usize,
-    progress: Option<Py<PyAny>>,
+    progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Py<PyAny>> {
     let mut options = core::RotateOptions::default();
     options.hash_type = hash_type.map(self::hash_type);
@@ -352,16 +365,18 @@ pub(crate) fn rotate(
         }
     };
     let sink = Arc::clone(&sink.get().0);
-    let progress = self::progress(progress);
+    let progress = Progress::new(progress)?;
     client.get().call(
         py,
-        move |client| async move {
-            let journal = core::Journal::open(journal)?;
-            core::Rotator::new(&client, &journal, &*sink)
-                .progress(&progress)
-                .concurrency(concurrency)
-                .rotate(&ids, &options)
-                .await
+        move |client| {
+            blocking::aside(client, "the rotation", async move |client| {
+                let journal = core::Journal::open(journal)?;
+                core::Rotator::new(&client, &journal, &*sink)
+                    .progress(&|old_id, step| progress.tell(&client, old_id, step))
+                    .concurrency(concurrency)
+                    .rotate(&ids, &options)
+                    .await
+            })
         },
         rotated_objects,
     )
@@ -376,7 +391,7 @@ pub(crate) fn resume_rotations(
     journal: PathBuf,
     sink: &Bound<'_, Sink>,
     undo: bool,
-    progress: Option<Py<PyAny>>,
+    progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Py<PyAny>> {
     let how = if undo {
         core::Resume::Undo
@@ -384,15 +399,17 @@ pub(crate) fn resume_rotations(
         core::Resume::Finish
     };
     let sink = Arc::clone(&sink.get().0);
-    let progress = self::progress(progress);
+    let progress = Progress::new(progress)?;
     client.get().call(
         py,
-        move |client| async move {
-            let journal = core::Journal::open(journal)?;
-            core::Rotator::new(&client, &journal, &*sink)
-                .progress(&progress)
-                .resume(how)
-                .await
+        move |client| {
+            blocking::aside(client, "the rotation", async move |client| {
+                let journal = core::Journal::open(journal)?;
+                core::Rotator::new(&client, &journal, &*sink)
+                    .progress(&|old_id, step| progress.tell(&client, old_id, step))
+                    .resume(how)
+                    .await
+            })
         },
         rotated_objects,
     )

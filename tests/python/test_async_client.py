@@ -269,3 +269,28 @@ print(len(os.listdir("/proc/self/task")))
 """
     done = in_a_process(sandbox, program)
     assert (done.returncode, done.stdout.strip()) == (0, "1"), done.stderr
+
+
+def test_a_closed_client_makes_no_call_for_anybody(sandbox: Sandbox) -> None:
+    async def main() -> None:
+        client = client_of(sandbox)
+        elsewhere = threading.Thread(target=asyncio.run, args=(busy(client),))
+        elsewhere.start()
+        tasks = [asyncio.create_task(busy(client)) for _ in range(3)]
+        await asyncio.sleep(0.2)
+        await client.aclose()
+        await asyncio.wait_for(asyncio.gather(*tasks), 5)
+        await asyncio.to_thread(elsewhere.join, 5)
+        assert not elsewhere.is_alive()
+
+    async def busy(client: AsyncClient) -> None:
+        for _ in range(2000):
+            try:
+                await client.start_widget_session()
+            except kat.KalturaError:
+                pass  # It was under way.
+            except ValueError:
+                return
+        raise AssertionError
+
+    asyncio.run(main())

@@ -164,22 +164,6 @@ class TestSources:
         with pytest.raises(kat.ConfigError, match="NO_SUCH"):
             SessionProvider(client, TokenSource.variable(token.id, "NO_SUCH")).get()
 
-    def test_a_function_is_called_on_the_asking_thread(self, sandbox: Sandbox) -> None:
-        client = sandbox.client()
-        token = client.add_token()
-        callers: list[str] = []
-
-        def source() -> tuple[str, kat.Secret]:
-            assert token.token is not None
-            callers.append(threading.current_thread().name)
-            return token.id, token.token
-
-        provider = SessionProvider(client, TokenSource.callable(source))
-        thread = threading.Thread(target=provider.get, name="asking")
-        thread.start()
-        thread.join()
-        assert callers == ["asking"]
-
     def test_a_function_that_fails_says_so_without_its_text(self, sandbox: Sandbox) -> None:
         def source() -> tuple[str, str]:
             raise LookupError("canary-secret")

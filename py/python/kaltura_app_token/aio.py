@@ -118,17 +118,17 @@ class AsyncClient:
 
     async def aclose(self):
         """Closes the connections; this loop's calls under way are cancelled, later ones fail."""
+        # First, so that no task makes another call meanwhile.
+        self._client.close()
         loop = asyncio.get_running_loop()
         bound = self._bound.pop(loop, None)
         if bound is not None:
-            queue, client = bound
+            queue, _ = bound
             queue.cancel_all()
             while queue.in_flight():
                 # Until those who wait for them have been answered.
                 await asyncio.sleep(0.001)
             loop.remove_reader(queue.fileno())
-            client.close()
-        self._client.close()
 
     async def __aenter__(self):
         return self
@@ -166,7 +166,7 @@ class AsyncSessionProvider:
 
     `SessionProvider` for asyncio: any number of tasks that ask for the same session at the same
     moment share one exchange, and cancelling one of them disturbs no other.
-    A `TokenSource.callable` is called on the library's own thread.
+    A `TokenSource.callable` is called on a thread of its own, not on the loop's.
 
     Example:
         >>> import asyncio

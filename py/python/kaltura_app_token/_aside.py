@@ -1,0 +1,42 @@
+"""Functions of the program's (token sources, progress), each call on a Python thread of its own.
+
+Below them is nothing but Python: they may take as long as they like, use this package again, and be
+ended together with the interpreter. The native half starts them and waits for their reply.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    _Reply = Callable[[object, BaseException | None], object]
+
+
+class Aside:
+    """A function whose calls are made aside."""
+
+    def __init__(self, name: str, function: Callable[..., object]) -> None:
+        self._name = name
+        self._function = function
+        # The thread that starts the calls is the library's own and blocks every signal. Programs
+        # that the function starts would inherit that, and could not be ended.
+        self._signals = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+    def start(self, arguments: list[str], reply: _Reply) -> None:
+        """Starts a call; it replies with what it returned or raised."""
+        threading.Thread(
+            target=self._call, args=(arguments, reply), name=self._name, daemon=True
+        ).start()
+
+    def _call(self, arguments: list[str], reply: _Reply) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._signals)
+        try:
+            result = self._function(*arguments)
+        except BaseException as error:
+            reply(None, error)
+        else:
+            reply(result, None)

@@ -1,0 +1,166 @@
+//! Coming to the interpreter and leaving it, also while it ends. Knows nothing of what is done in between.
+//!
+//! A thread that asks for an interpreter that has begun to end is ended by CPython on the spot (up to
+//! 3.13 by `pthread_exit`, which tears through our frames and takes the process down; later it is only
+//! stopped). Asking whether it ends is no help: the thread may wait for its turn meanwhile. So there is
+//! a gate. Its last guard is an `atexit` function: from then on no thread of ours comes in, and those
+//! that are in get time to leave before the interpreter goes. A call that ends after that does not
+//! return, and its thread is gone with the process.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict};
+
+/// The threads that have come in, and [`CLOSED`]. One number, so that nobody slips in between.
+static GATE: AtomicUsize = AtomicUsize::new(0);
+const CLOSED: usize = 1 << (usize::BITS - 1);
+static GUARDED: AtomicBool = AtomicBool::new(false);
+
+/// How long the end waits for those who are in: they run our code and log handlers, which take no time.
+const LAST_CALL: Duration = Duration::from_secs(2);
+
+thread_local! {
+    /// How many calls of ours this thread is in, one within the other.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+    /// Whether this is the thread that ends the interpreter: it alone may come in until the last.
+    static ENDS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A call from Python that is in the interpreter.
+pub(crate) struct Inside<'py>(Python<'py>);
+
+impl<'py> Inside<'py> {
+    /// Begins a call. Does not return once the interpreter ends.
+    pub(crate) fn enter(py: Python<'py>) -> Self {
+        if DEPTH.get() == 0 && !come_in() {
+            py.detach(wait_for_the_end);
+        }
+        DEPTH.set(DEPTH.get() + 1);
+        Self(py)
+    }
+
+    pub(crate) fn py(&self) -> Python<'py> {
+        self.0
+    }
+
+    /// Does something without the interpreter. Does not return once it ends. A panic, which has been
+    /// printed, is a `RuntimeError`.
+    pub(crate) fn detach<T: Send>(&self, work: impl FnOnce() -> T + Send) -> PyResult<T> {
+        let done = self.0.detach(|| {
+            let depth = DEPTH.replace(0);
+            leave();
+            let done = catch_unwind(AssertUnwindSafe(work)).ok();
+            if !come_in() {
+                wait_for_the_end();
+            }
+            DEPTH.set(depth);
+            done
+        });
+        done.ok_or_else(failed_inside)
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        DEPTH.set(DEPTH.get() - 1);
+        if DEPTH.get() == 0 {
+            leave();
+        }
+    }
+}
+
+/// Does something with the interpreter on a thread that is not in it; `None` once it ends.
+pub(crate) fn attach<R>(work: impl FnOnce(Python<'_>) -> R) -> Option<R> {
+    struct Left;
+    impl Drop for Left {
+        fn drop(&mut self) {
+            DEPTH.set(0);
+            leave();
+        }
+    }
+
+    if DEPTH.get() > 0 {
+        return Python::try_attach(work);
+    }
+    if !come_in() {
+        return None;
+    }
+    DEPTH.set(1);
+    let _left = Left;
+    Python::try_attach(work)
+}
+
+/// What a panic of ours is to Python.
+pub(crate) fn failed_inside() -> PyErr {
+    PyRuntimeError::new_err("the call failed inside of the library")
+}
+
+fn come_in() -> bool {
+    let before = GATE.fetch_add(1, Ordering::SeqCst);
+    let may = before & CLOSED == 0 || ENDS.get();
+    if !may {
+        leave();
+    }
+    may
+}
+
+fn leave() {
+    GATE.fetch_sub(1, Ordering::SeqCst);
+}
+
+fn wait_for_the_end() {
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Sets up the gate, once for a process.
+pub(crate) fn guard(py: Python<'_>) -> PyResult<()> {
+    if GUARDED.swap(true, Ordering::SeqCst) {
+        return Ok(());
+    }
+    let close = PyCFunction::new_closure(py, None, None, |arguments, _| close(arguments.py()))?;
+    py.import("atexit")?.call_method1("register", (close,))?;
+    let options = PyDict::new(py);
+    let forked = PyCFunction::new_closure(py, None, None, |_, _| after_fork())?;
+    options.set_item("after_in_child", forked)?;
+    py.import("os")?
+        .call_method("register_at_fork", (), Some(&options))?;
+    Ok(())
+}
+
+/// Lets nobody in any more, and waits for those who are in.
+fn close(py: Python<'_>) {
+    ENDS.set(true);
+    GATE.fetch_or(CLOSED, Ordering::SeqCst);
+    let own = usize::from(DEPTH.get() > 0);
+    let until = Instant::now() + LAST_CALL;
+    py.detach(|| {
+        while GATE.load(Ordering::SeqCst) & !CLOSED > own && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+}
+
+/// The threads that were in are not in the child, but for the one that made it.
+fn after_fork() {
+    let closed = if ENDS.get() { CLOSED } else { 0 };
+    GATE.store(usize::from(DEPTH.get() > 0) | closed, Ordering::SeqCst);
+}
+
+/// Whether Python runs signal handlers on this thread.
+pub(crate) fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
+    let modules = py.import("sys")?.getattr("modules")?;
+    // Nobody has started a second thread before somebody imports this.
+    let Some(threading) = modules.cast::<PyDict>()?.get_item("threading")? else {
+        return Ok(true);
+    };
+    let main = threading.call_method0("main_thread")?;
+    main.getattr("ident")?
+        .eq(threading.call_method0("get_ident")?)
+}
