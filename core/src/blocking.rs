@@ -23,6 +23,7 @@ use crate::model::{
 };
 use crate::provider::SessionProviderBuilder;
 use crate::secret::Secret;
+use crate::threads::SigpipeGuard;
 
 /// How often a waiting caller is asked whether to go on.
 const TICK: Duration = Duration::from_millis(50);
@@ -138,6 +139,7 @@ impl Process {
             ));
         }
         let client = client.with_cancel(cancel);
+        let sigpipe = SigpipeGuard::new();
         runtime.block_on(async {
             // Nobody drove the runtime since the last call: let it notice, before a connection is
             // chosen, which of the idle ones the server has closed meanwhile.
@@ -145,7 +147,10 @@ impl Process {
             tokio::task::yield_now().await;
             let call = call(client);
             match tick {
-                Some(tick) => self.watch(call, cancel, tick).await,
+                Some(tick) => {
+                    let mut tick = || sigpipe.paused(&mut *tick);
+                    self.watch(call, cancel, &mut tick).await
+                }
                 None => call.await,
             }
         })
@@ -182,6 +187,7 @@ impl Drop for Process {
         let (client, runtime) = (self.client.take(), self.runtime.take());
         let driver = std::mem::take(&mut self.driver);
         if self.is_ours() {
+            let _sigpipe = SigpipeGuard::new();
             // Not on the driver's own thread: a queue keeps the process until a call is collected.
             if let Some(driver) = driver.into_inner().unwrap_or_else(PoisonError::into_inner) {
                 driver.stop();
