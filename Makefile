@@ -66,7 +66,7 @@ test-rust: ## the core, the sandbox, and the two against each other
 	$(CARGO) test --quiet
 
 # What the C tests want beside a compiler. As root they are installed from the distribution.
-C_TOOLS := cmake pkg-config valgrind
+C_TOOLS := cmake openssl pkg-config strace valgrind
 CARGO_TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 # For the flow with plain curl, and for the completions of each shell.
