@@ -84,7 +84,7 @@ test-rust: cargo-is-new-enough ## the core, the sandbox, and the two against eac
 	$(CARGO) test --quiet
 
 # What the C tests want beside a compiler. As root they are installed from the distribution.
-C_TOOLS := cmake pkg-config valgrind
+C_TOOLS := cmake openssl pkg-config strace valgrind
 CARGO_TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 # For the flow with plain curl, and for the completions of each shell.

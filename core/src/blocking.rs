@@ -26,6 +26,7 @@ use crate::model::{
 };
 use crate::provider::{Carrier, SessionProviderBuilder};
 use crate::secret::Secret;
+use crate::threads::SigpipeGuard;
 use crate::transport::BoxFuture;
 
 /// How often a waiting caller is asked whether to go on.
@@ -253,6 +254,7 @@ impl Process {
             ));
         }
         let client = client.with_cancel(cancel);
+        let sigpipe = SigpipeGuard::new();
         let mut call = Box::pin(async {
             // Nobody drove the runtime since the last call: let it notice, before a connection is
             // chosen, which of the idle ones the server has closed meanwhile.
@@ -269,7 +271,7 @@ impl Process {
                 return result;
             }
             // Outside of the runtime: whatever it does, other callers go on, and it may call us again.
-            let go_on = tick();
+            let go_on = sigpipe.paused(&mut *tick);
             if !self.is_ours() {
                 // The caller forked while it was asked, and this is the child. What the call holds is
                 // the parent's.
@@ -289,6 +291,7 @@ impl Drop for Process {
         let driver = std::mem::take(&mut self.driver);
         let carried = std::mem::take(&mut self.carried);
         if self.is_ours() {
+            let _sigpipe = SigpipeGuard::new();
             // Its thread, if there is one, ends with that.
             carried.work().tasks.abort_all();
             // Not on the driver's own thread: a queue keeps the process until a call is collected.

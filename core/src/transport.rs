@@ -2,19 +2,24 @@
 //! the one over reqwest. Knows URLs, TLS and proxies; knows nothing of Kaltura, of credentials, or of
 //! trying again.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::future::{FutureExt, Shared};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use crate::error::{Error, Result};
 use crate::secret::Secret;
+use crate::threads::aside;
 
 /// A future that can be sent to another thread.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -139,14 +144,16 @@ pub(crate) struct HttpTransport {
 impl HttpTransport {
     pub(crate) fn new(options: &TransportOptions) -> Result<Self> {
         let tls = tls_config(options)?;
-        let once = Self::http(options, tls.clone())?.pool_max_idle_per_host(0);
+        let resolver = Arc::new(Resolver::default());
+        let once =
+            Self::http(options, tls.clone(), Arc::clone(&resolver))?.pool_max_idle_per_host(0);
         let build = |builder: reqwest::ClientBuilder| {
             builder
                 .build()
                 .map_err(|error| Error::config(format!("the HTTP client: {}", root_cause(&error))))
         };
         Ok(Self {
-            http: build(Self::http(options, tls)?)?,
+            http: build(Self::http(options, tls, resolver)?)?,
             http_once: build(once)?,
             max_response_bytes: options.max_response_bytes,
         })
@@ -155,6 +162,7 @@ impl HttpTransport {
     fn http(
         options: &TransportOptions,
         tls: rustls::ClientConfig,
+        resolver: Arc<Resolver>,
     ) -> Result<reqwest::ClientBuilder> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
@@ -175,6 +183,7 @@ impl HttpTransport {
             .http1_only()
             .tcp_nodelay(true)
             .tls_backend_preconfigured(tls)
+            .dns_resolver(resolver)
             // Only the proxy that the settings name, never the environment behind their back.
             .no_proxy();
         if let Some(settings) = &options.proxy {
@@ -261,6 +270,63 @@ impl Transport for HttpTransport {
     ) -> BoxFuture<'_, Result<TransportAnswer, TransportError>> {
         let url = url.to_owned();
         Box::pin(async move { self.exchange(&self.http_once, &url, body).await })
+    }
+}
+
+/// Looks names up on threads of the library's own. Those of tokio's pool would stay for a while after
+/// it, and run the signal handlers of the host.
+///
+/// A name takes one thread, however many wait for it and however many have given up waiting, and the
+/// thread ends with the look-up.
+#[derive(Default)]
+struct Resolver {
+    under_way: Arc<Mutex<HashMap<String, LookUp>>>,
+}
+
+type LookUp = Shared<BoxFuture<'static, Result<Vec<SocketAddr>, String>>>;
+
+impl Resolver {
+    fn look_up(&self, host: &str) -> LookUp {
+        let mut under_way = self
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(look_up) = under_way.get(host)
+            && look_up.peek().is_none()
+        {
+            return look_up.clone();
+        }
+        let (name, others) = (host.to_owned(), Arc::downgrade(&self.under_way));
+        let look_up = async move {
+            let work = move || {
+                let found = (name.as_str(), 0).to_socket_addrs();
+                // Whoever asks from now on asks anew.
+                if let Some(others) = others.upgrade() {
+                    others
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .remove(&name);
+                }
+                found
+            };
+            let found = aside("looking up the server's name", work).await;
+            match found {
+                Ok(Ok(addresses)) => Ok(addresses.collect()),
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(error) => Err(error.to_string()),
+            }
+        };
+        let look_up: BoxFuture<'static, _> = Box::pin(look_up);
+        let look_up = look_up.shared();
+        under_way.insert(host.to_owned(), look_up.clone());
+        look_up
+    }
+}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let look_up = self.look_up(name.as_str());
+        Box::pin(async move { Ok(Box::new(look_up.await?.into_iter()) as Addrs) })
     }
 }
 

@@ -30,10 +30,13 @@ impl Failure {
     }
 
     pub(crate) fn panicked() -> Self {
+        let place = panics::take_place().map_or_else(String::new, |place| format!(" ({place})"));
         Self::Argument(
             kat_status::Panic,
-            "the library failed in a way that it should not; this is a defect of the library"
-                .into(),
+            format!(
+                "the library failed in a way that it should not{place}; this is a defect of the library"
+            )
+            .into(),
         )
     }
 
@@ -181,17 +184,24 @@ pub(crate) unsafe fn call(
     err: *mut *mut kat_error,
     body: impl FnOnce(&Caller) -> Result<(), Failure>,
 ) -> kat_status {
-    let failure = match guarded(|| body(&Caller(()))) {
+    let failed = guarded(|| match body(&Caller(())) {
+        Ok(()) => Ok(()),
+        Err(Failure::Plain(status)) => Err((status, None)),
+        Err(failure) => Err((failure.status(), Some(Box::new(kat_error::from(failure))))),
+    });
+    let (status, error) = match failed {
         Some(Ok(())) => return kat_status::Ok,
-        Some(Err(Failure::Plain(status))) => return status,
-        Some(Err(failure)) => failure,
-        None => Failure::panicked(),
+        Some(Err((status, error))) => (status, error),
+        None => (
+            kat_status::Panic,
+            Some(Box::new(kat_error::from(Failure::panicked()))),
+        ),
     };
-    let error = kat_error::from(failure);
-    let status = error.status;
-    if !err.is_null() {
+    if let Some(error) = error
+        && !err.is_null()
+    {
         // SAFETY: not NULL, and the caller vouches that it can be written.
-        unsafe { err.write(Box::into_raw(Box::new(error))) }
+        unsafe { err.write(Box::into_raw(error)) }
     }
     status
 }
@@ -265,11 +275,82 @@ pub(crate) unsafe fn free<T>(handle: *mut T) {
 
 /// The one place where a panic stops.
 fn guarded<R>(body: impl FnOnce() -> R) -> Option<R> {
+    panics::keep_quiet();
+    let _inside = panics::Inside::enter();
     catch_unwind(AssertUnwindSafe(|| {
         strike(Place::Boundary);
         body()
     }))
     .ok()
+}
+
+/// What is said of a panic: nothing on stderr, which is the program's, but where it was, in the error.
+mod panics {
+    use std::cell::Cell;
+    use std::panic::{PanicHookInfo, set_hook, take_hook};
+    use std::sync::{Mutex, Once};
+    use std::thread;
+
+    thread_local! {
+        /// How many calls of this library's this thread is in.
+        static DEPTH: Cell<u32> = const { Cell::new(0) };
+    }
+
+    static PLACE: Mutex<Option<String>> = Mutex::new(None);
+
+    pub(super) struct Inside(());
+
+    impl Inside {
+        pub(super) fn enter() -> Self {
+            DEPTH.set(DEPTH.get() + 1);
+            Self(())
+        }
+    }
+
+    impl Drop for Inside {
+        fn drop(&mut self) {
+            DEPTH.set(DEPTH.get() - 1);
+        }
+    }
+
+    /// Panics of anybody else's are told as before: a Rust program that this library is linked into may
+    /// share its standard library.
+    pub(super) fn keep_quiet() {
+        static ONCE: Once = Once::new();
+        // While a thread panics its hook cannot be replaced.
+        if ONCE.is_completed() || thread::panicking() {
+            return;
+        }
+        ONCE.call_once(|| {
+            let before = take_hook();
+            set_hook(Box::new(move |panic| {
+                if is_ours() {
+                    remember(panic);
+                } else {
+                    before(panic);
+                }
+            }));
+        });
+    }
+
+    /// Whether the panic is of a call, or on a thread that core has started.
+    fn is_ours() -> bool {
+        let of_core = |name: &str| name.starts_with("kaltura-");
+        DEPTH.get() > 0 || thread::current().name().is_some_and(of_core)
+    }
+
+    /// Without what it says, which may hold a credential.
+    fn remember(panic: &PanicHookInfo) {
+        // Never waits: the lock may have been held when this process was forked.
+        if let (Some(at), Ok(mut place)) = (panic.location(), PLACE.try_lock()) {
+            *place = Some(format!("{}:{}", at.file(), at.line()));
+        }
+    }
+
+    /// Where the last panic was that nobody has asked about yet.
+    pub(super) fn take_place() -> Option<String> {
+        PLACE.try_lock().ok()?.take()
+    }
 }
 
 /// An enumeration of the header, which C passes as an integer.
@@ -325,6 +406,7 @@ impl Absent for usize {
 pub(crate) enum Place {
     Boundary,
     Operation,
+    Error,
 }
 
 #[cfg(not(feature = "panic-injection"))]
@@ -340,7 +422,7 @@ pub mod injection {
 
     use super::Place;
 
-    static ARMED: [AtomicBool; 2] = [AtomicBool::new(false), AtomicBool::new(false)];
+    static ARMED: [AtomicBool; 3] = [const { AtomicBool::new(false) }; 3];
 
     pub(crate) fn strike(place: Place) {
         assert!(!ARMED[place as usize].load(Ordering::SeqCst), "injected");
@@ -356,5 +438,11 @@ pub mod injection {
     #[unsafe(no_mangle)]
     pub extern "C" fn kat_inject_panics_in_operations(armed: bool) {
         ARMED[Place::Operation as usize].store(armed, Ordering::SeqCst);
+    }
+
+    /// From now on making an error of a failed call panics, or no longer.
+    #[unsafe(no_mangle)]
+    pub extern "C" fn kat_inject_panics_in_errors(armed: bool) {
+        ARMED[Place::Error as usize].store(armed, Ordering::SeqCst);
     }
 }

@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use kaltura_app_token as core;
 use kaltura_app_token::ErrorKind;
 
-use crate::boundary::{Failure, free, get};
+use crate::boundary::{Failure, Place, free, get, strike};
 use crate::text::{Text, pointer};
 
 /// What came of a call. Values are never given another meaning; a later version may add some.
@@ -103,7 +103,7 @@ pub extern "C" fn kat_status_name(status: i32) -> *const c_char {
 /// 3. Read it from any thread, and free it with kat_error_free.
 #[derive(Debug)]
 pub struct kat_error {
-    pub(crate) status: kat_status,
+    status: kat_status,
     message: Text,
     hint: Option<Text>,
     api_code: Option<Text>,
@@ -141,6 +141,7 @@ impl kat_error {
     }
 
     fn from_core(error: &core::Error, status: kat_status) -> Self {
+        strike(Place::Error);
         Self {
             hint: error.hint().map(Text::from),
             api_code: error.code().map(Text::from),

@@ -68,17 +68,25 @@
 //! threads at once. One that takes it as a pointer to non-const wants it for itself. Results may be
 //! handed to another thread.
 //!
+//! The library starts a thread for each client that something was submitted to a kat_queue for, until client
+//! and calls are gone; for each host's name that a client is looking up, until it is found or the system gives
+//! up; and for each token file that a kat_provider is reading. Nothing of the caller's runs on them.
+//!
+//! Signals. The library installs no signal handler and ignores no signal. Its threads block every signal but
+//! SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT and SIGPROF: the program's handlers run on the
+//! program's threads. Writing to a connection that the server has closed raises no SIGPIPE in the program. While
+//! it makes a call a thread blocks SIGPIPE, and takes one that was raised meanwhile back before the mask is again
+//! what it was; one that was pending before stays.
+//!
 //! Secrets. Token values, sessions (KS) and admin secrets are in no error text and are wiped when their
 //! handle is freed. Copies that the caller makes are the caller's.
 //!
 //! Processes. After fork a child may use and must not share: a kat_client works on both sides, each with
 //! connections of its own, and so does a kat_provider, which begins with no session in the child. A
-//! kat_queue or kat_token_iter answers KAT_STATUS_FORKED in the child, which may free it. The library
-//! installs no signal handler, prints nothing, never exits, and has no global state. It reads the
-//! environment only in kat_config_from_env, after kat_config_set_network_environment, for a
-//! kat_token_source that says so, and, for https without a CA file, SSL_CERT_FILE and SSL_CERT_DIR as
-//! OpenSSL does. Only a kat_queue starts a thread: one for each client that something was submitted
-//! for. (Looking up a host's name takes another for a few seconds.)
+//! kat_queue or kat_token_iter answers KAT_STATUS_FORKED in the child, which may free it. The library prints
+//! nothing, never exits, and has no global state. It reads the environment only in kat_config_from_env,
+//! after kat_config_set_network_environment, for a kat_token_source that says so, and, for https without a
+//! CA file, SSL_CERT_FILE and SSL_CERT_DIR as OpenSSL does.
 //!
 //! Versions. 0.x promises nothing from one minor version to the next; the soname says 0.MINOR. From 1.0 on
 //! functions, statuses and constants are only added.

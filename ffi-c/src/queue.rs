@@ -31,8 +31,8 @@ use crate::token::{kat_token, kat_token_list};
 /// its completion is collected; beyond the limit, submit returns KAT_STATUS_QUEUE_FULL and the call is not made.
 ///
 /// All functions may be called from many threads at once, also kat_queue_next. One queue may serve many clients and providers.
-/// The first call submitted for a client starts a thread that makes this client's calls (with the signal mask of
-/// the thread that submits it) until the client and its calls are gone; nothing of the caller's runs on it.
+/// The first call submitted for a client starts a thread that makes this client's calls until the client and its
+/// calls are gone; nothing of the caller's runs on it, no signal handler either.
 /// After fork, in the child, every function answers KAT_STATUS_FORKED; kat_queue_free is harmless there.
 #[derive(Debug)]
 pub struct kat_queue(core::Queue<Tag, Answer>);

@@ -56,7 +56,11 @@ fn configuration(opening: &str) -> cbindgen::Config {
     };
     config.export.include = types.map(str::to_owned).to_vec();
     // Only in the build that a test makes.
-    let injection = ["kat_inject_panics", "kat_inject_panics_in_operations"];
+    let injection = [
+        "kat_inject_panics",
+        "kat_inject_panics_in_errors",
+        "kat_inject_panics_in_operations",
+    ];
     config.export.exclude = injection.map(str::to_owned).to_vec();
     config.enumeration.rename_variants = cbindgen::RenameRule::QualifiedScreamingSnakeCase;
     config.function.must_use = Some("KAT_MUST_USE".to_owned());

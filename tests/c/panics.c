@@ -5,6 +5,8 @@
 void kat_inject_panics(bool armed);
 /* Has every call to the server panic where it is made. */
 void kat_inject_panics_in_operations(bool armed);
+/* Has every error of a call to the server panic where it is made. */
+void kat_inject_panics_in_errors(bool armed);
 
 #define PANICS(call)                                                                   \
     do {                                                                               \
@@ -13,6 +15,7 @@ void kat_inject_panics_in_operations(bool armed);
         kat_inject_panics(false);                                                      \
         CHECK(kat_error_status(error) == KAT_STATUS_PANIC);                            \
         CHECK(strstr(kat_error_message(error), "defect") != NULL);                     \
+        CHECK(strstr(kat_error_message(error), "boundary.rs:") != NULL);               \
         kat_error_free(error);                                                         \
         error = NULL;                                                                  \
         kat_inject_panics(true);                                                       \
@@ -60,9 +63,18 @@ int main(void) {
     CHECK(kat_completion_tag(completion) == 8 && kat_completion_status(completion) == KAT_STATUS_PANIC);
     CHECK(kat_completion_take_error(completion, &error) == KAT_STATUS_OK);
     CHECK(kat_error_status(error) == KAT_STATUS_PANIC);
+    CHECK(strstr(kat_error_message(error), "boundary.rs:") != NULL);
     kat_error_free(error);
     kat_completion_free(completion);
     CHECK(kat_queue_in_flight(queue) == 0);
+
+    /* So does one where the error of a failed call is made. */
+    error = NULL;
+    kat_inject_panics_in_errors(true);
+    CHECK(kat_client_get_token(client, "0_none", NULL, NULL, &untouched, &error) == KAT_STATUS_PANIC);
+    kat_inject_panics_in_errors(false);
+    CHECK(untouched == NULL && kat_error_status(error) == KAT_STATUS_PANIC);
+    kat_error_free(error);
 
     kat_queue_free(queue);
     kat_session_params_free(params);
