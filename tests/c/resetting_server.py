@@ -1,7 +1,7 @@
-"""A server that resets its connections: before the answer, in the handshake, in the middle of a body.
+"""A server that resets its connections: before it answers, in the handshake, or within a body.
 
-Usage: resetting_server.py DIRECTORY. Makes a certificate there, and says on stdout, as assignments of a shell,
-where it listens and which authority is to be trusted. Knows nothing of the API.
+Usage: resetting_server.py DIRECTORY. Makes a certificate there, and says on stdout, as assignments
+of a shell, where it listens and which authority is to be trusted. Knows nothing of the API.
 """
 
 import contextlib
@@ -15,17 +15,36 @@ import sys
 import threading
 from collections.abc import Callable
 
+
 def make_certificate(directory: pathlib.Path) -> ssl.SSLContext:
     """A server certificate for this machine, and the authority that signed it."""
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=resetting server"]
-    (directory / "extensions").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\nbasicConstraints=CA:FALSE\n")
+    key = [
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-subj",
+        "/CN=resetting server",
+    ]
+    (directory / "extensions").write_text(
+        "subjectAltName=IP:127.0.0.1,DNS:localhost\nbasicConstraints=CA:FALSE\n"
+    )
     for command in (
         ["req", "-x509", *key, "-keyout", "authority.key", "-out", "authority.pem", "-days", "2"],
         ["req", "-new", *key, "-keyout", "server.key", "-out", "server.request"],
-        ["x509", "-req", "-in", "server.request", "-CA", "authority.pem", "-CAkey", "authority.key", "-days", "2"]
-        + ["-CAcreateserial", "-extfile", "extensions", "-out", "server.pem"],
+        [
+            *("x509", "-req", "-in", "server.request", "-days", "2", "-extfile", "extensions"),
+            *("-CA", "authority.pem", "-CAkey", "authority.key", "-CAcreateserial"),
+            *("-out", "server.pem"),
+        ],
     ):
-        subprocess.run(["openssl", *command], cwd=directory, check=True, capture_output=True)
+        subprocess.run(  # noqa: S603
+            ["openssl", *command],  # noqa: S607
+            cwd=directory,
+            check=True,
+            capture_output=True,
+        )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(directory / "server.pem", directory / "server.key")
     return context
@@ -95,7 +114,8 @@ def main() -> None:
     listening = [f"KAT_TEST_AUTHORITY={shlex.quote(str(directory.resolve() / 'authority.pem'))}"]
     for behave in (before_the_answer, in_the_handshake, in_the_body):
         scheme = "http" if behave is in_the_body else "https"
-        listening.append(f"KAT_TEST_RESETS_{behave.__name__.upper()}={scheme}://127.0.0.1:{listen(behave, context)}")
+        port = listen(behave, context)
+        listening.append(f"KAT_TEST_RESETS_{behave.__name__.upper()}={scheme}://127.0.0.1:{port}")
     # All at once: whoever sees something sees everything.
     print("\n".join(listening), flush=True)
     threading.Event().wait()
