@@ -53,7 +53,7 @@ export KAT_TEST_URL
 port=${KAT_TEST_URL#http://127.0.0.1:} port=${port%%/*}
 control() { # method, path, body
     exec 9<>"/dev/tcp/127.0.0.1/$port"
-    printf '%s /_sandbox/%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %s\r\n\r\n%s' \
+    printf '%s /_sandbox/%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: %s\r\n\r\n%s' \
         "$1" "$2" "${#3}" "$3" >&9
     grep -q '^HTTP/1.1 200' <&9 || fail "the sandbox refuses $2"
     exec 9>&-
