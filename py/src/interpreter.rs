@@ -29,6 +29,8 @@ thread_local! {
     static DEPTH: Cell<usize> = const { Cell::new(0) };
     /// Whether this is the thread that ends the interpreter: it alone may come in until the last.
     static ENDS: Cell<bool> = const { Cell::new(false) };
+    /// Whether Python runs signal handlers here, once somebody has asked.
+    static IS_MAIN: Cell<Option<bool>> = const { Cell::new(None) };
 }
 
 /// A call from Python that is in the interpreter.
@@ -151,10 +153,21 @@ fn close(py: Python<'_>) {
 fn after_fork() {
     let closed = if ENDS.get() { CLOSED } else { 0 };
     GATE.store(usize::from(DEPTH.get() > 0) | closed, Ordering::SeqCst);
+    // Whoever forks is the main thread of the child.
+    IS_MAIN.set(Some(true));
 }
 
 /// Whether Python runs signal handlers on this thread.
 pub(crate) fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
+    if let Some(known) = IS_MAIN.get() {
+        return Ok(known);
+    }
+    let is_main = ask_whether_main(py)?;
+    IS_MAIN.set(Some(is_main));
+    Ok(is_main)
+}
+
+fn ask_whether_main(py: Python<'_>) -> PyResult<bool> {
     let modules = py.import("sys")?.getattr("modules")?;
     // Nobody has started a second thread before somebody imports this.
     let Some(threading) = modules.cast::<PyDict>()?.get_item("threading")? else {
