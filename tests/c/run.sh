@@ -178,7 +178,7 @@ prints_a_session() { # program, command line
 }
 opening() { sed -n '/^\/\/     #include/,/^\/\/     }$/s/^\/\/     \{0,1\}//p' "$prefix/include/$1"; }
 control POST reset '{}'
-control POST partners/102/tokens '[{"id":"0_opening","token":"5ecret00000000000000000000000001","hashType":"SHA256"}]'
+control POST partners/102/tokens '[{"id":"0_opening","token":"5ecret00000000000000000000000001","hashType":"SHA256","sessionDuration":86400}]'
 export KALTURA_APP_TOKEN_ID=0_opening KALTURA_APP_TOKEN=5ecret00000000000000000000000001
 opening kaltura_app_token.h >"$OUT/opening.c"
 opening kaltura_app_token.hpp >"$OUT/opening.cpp"
