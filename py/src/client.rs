@@ -328,7 +328,7 @@ where
     };
     // It was done all the same: whoever looks at the cause finds, say, the id of a token.
     let done = format!(
-        "the call had succeeded when it was interrupted: {}",
+        "the call had ended when it was interrupted, with {}",
         value.bind(py).repr()?
     );
     let cause = py

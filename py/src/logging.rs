@@ -60,10 +60,24 @@ pub(crate) fn is_waiting() -> bool {
 /// # Errors
 /// Ctrl-C in a handler, and what else is no `Exception`. A handler that fails must not fail the call.
 pub(crate) fn pass_on(py: Python<'_>) -> PyResult<()> {
-    for (level, line) in WAITING.swap(None).iter().flat_map(|lines| lines.iter()) {
-        let Some(logger) = logger(py)? else { continue };
+    let Some(lines) = WAITING.swap(None) else {
+        return Ok(());
+    };
+    let Some(logger) = logger(py)? else {
+        return Ok(());
+    };
+    for (at, (level, line)) in lines.iter().enumerate() {
         match logger.call_method1("log", (*level, "%s", line)) {
-            Err(error) if !error.is_instance_of::<PyException>(py) => return Err(error),
+            Err(error) if !error.is_instance_of::<PyException>(py) => {
+                // The others are for whoever looks next.
+                WAITING.rcu(|later| {
+                    let later = later.iter().flat_map(|lines| lines.iter());
+                    Some(Arc::new(
+                        lines[at + 1..].iter().chain(later).cloned().collect(),
+                    ))
+                });
+                return Err(error);
+            }
             _ => {}
         }
     }

@@ -41,7 +41,7 @@ CREATORS = [
     [NEW, "ensure", "--description", "mine"],
     [OLD, "--description", "mine"],
 ]
-SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 
 
 def name_of(words: Sequence[str]) -> str:

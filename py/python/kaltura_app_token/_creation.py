@@ -75,7 +75,7 @@ class Creation:
         now = time.monotonic()
         if self._signalled is None:
             self._signalled = now
-            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+            raise KeyboardInterrupt if number == signal.SIGINT else Terminated(128 + number)
         if now - self._signalled > _SAME_PRESS_SECONDS:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
@@ -130,11 +130,12 @@ class Creation:
 
 
 def _take_signals(handle: Callable[[int, FrameType | None], None]) -> dict[int, signal._HANDLER]:
-    """Handles SIGINT and SIGTERM where the caller does not ignore them; answers what was before."""
+    """Handles what ends a command where the caller does not ignore it; answers what was before."""
     before: dict[int, signal._HANDLER] = {}
     # Only the main thread has signals.
     with contextlib.suppress(ValueError):
-        for number in (signal.SIGINT, signal.SIGTERM):
+        # SIGHUP: the terminal or the connection to it is closed.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
                 before[number] = signal.signal(number, handle)
     return before

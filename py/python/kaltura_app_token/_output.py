@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 MASK = "****"
 _CLOSED_STDOUT = 141
 _INTERRUPTED = 130
-_TERMINATED = 143
 _INTERNAL = 70
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, raised where Ctrl-C would be; only a command that creates something catches it."""
+    """SIGTERM or SIGHUP, raised where Ctrl-C would be; only a command that creates something
+    catches them. Its argument is the exit code.
+    """
 
 
 _at_end: list[Callable[[BaseException | None, int], int]] = []
@@ -84,7 +85,7 @@ def _work(program: str, work: Callable[[], int]) -> int:
 def _explain(program: str, error: BaseException) -> int:
     """Says what cut the command short, where that is worth a line; answers the exit code."""
     if isinstance(error, KeyboardInterrupt):
-        return _TERMINATED if isinstance(error, Terminated) else _INTERRUPTED
+        return int(error.args[0]) if isinstance(error, Terminated) else _INTERRUPTED
     if isinstance(error, BrokenPipeError):
         return _CLOSED_STDOUT
     if isinstance(error, OSError):
