@@ -1434,11 +1434,6 @@ impl Client {
         }
     }
 
-    /// Waits for work that belongs to a call, no longer than a call may take.
-    pub(crate) async fn in_time<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        self.within(self.deadline(), work).await
-    }
-
     pub(crate) async fn pause(&self, wait: Duration) -> Result<()> {
         tokio::select! {
             () = self.inner.clock.sleep(wait) => Ok(()),

@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use crate::client::{Cancel, Client, cancelled_error, dead_at_birth, wait_for};
 use crate::clock::{FURTHEST_MS, millis};
 use crate::config::Settings;
-use crate::error::{ApiCode, ApiError, Error, ErrorKind, KsFailure, Result};
+use crate::error::{ApiCode, ApiError, Error, KsFailure, Result};
 use crate::model::{HashType, Session, SessionKey, SessionRequest};
 use crate::retry::{backoff, chance};
 use crate::secret::Secret;
@@ -1079,13 +1079,7 @@ impl Inner {
             return Ok(kept);
         }
         // What goes wrong in the source costs the server nothing and is not held against the next caller.
-        let asked = self.client.in_time(self.source.ask()).await;
-        let credentials = asked.map_err(|error| match error.kind() {
-            ErrorKind::Timeout => {
-                Error::new(ErrorKind::Timeout, format!("the token source: {error}"))
-            }
-            _ => error,
-        })?;
+        let credentials = self.source.ask().await?;
         let fingerprint = self.fingerprint(&credentials);
         let steady = self.client.clock().steady_now();
         if let Some(lane) = self.lanes().by_key.get(key)

@@ -1705,22 +1705,3 @@ fn a_queues_thread_carries_on_the_renewals_of_its_calls() {
     assert!(asked.elapsed() < Duration::from_millis(20), "it was there");
     assert_eq!(arrived(&sandbox, "appToken.startSession"), 2);
 }
-
-/// On a thread that nobody can end: the call's own deadline does.
-#[tokio::test(start_paused = true)]
-async fn a_source_that_never_answers_costs_a_call_no_more_than_its_time() {
-    let (stub, clock, _) = world();
-    let (hold, released) = std::sync::mpsc::channel::<()>();
-    let released = Mutex::new(released);
-    let source = TokenSource::callable(move || {
-        let _ = released.lock().unwrap().recv();
-        Err("nobody is waiting any more".into())
-    });
-    let provider = SessionProvider::new(stub.client(&clock), source);
-    let asked = clock.steady_now();
-    let error = provider.get(&SessionKey::new()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
-    assert!(error.message().starts_with("the token source: "), "{error}");
-    assert_eq!(clock.steady_now().saturating_sub(asked), seconds(60));
-    drop(hold);
-}
