@@ -38,6 +38,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Ignored by nohup, cron or a job in the background, and what is ignored stays so in the
     # processes that the tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    # By nohup. A function that does nothing ignores it here as well, and not in other programs.
+    signal.signal(signal.SIGHUP, lambda _number, _frame: None)
 
 
 @dataclass(frozen=True)

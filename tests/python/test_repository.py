@@ -75,9 +75,14 @@ def test_no_file_holds_what_may_be_a_secret(tracked: list[str]) -> None:
 def test_the_tests_run_where_interrupts_are_ignored() -> None:
     # As nohup, cron and jobs in the background start them.
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    test = "tests/python/test_command.py::test_an_interrupt_ends_the_command_quietly"
+    tests = [
+        "tests/python/test_command.py::test_an_interrupt_ends_the_command_quietly",
+        "tests/python/test_command_creation.py::TestASignal::test_sent_twice_at_once_is_one",
+        "tests/python/test_command_creation.py::TestASignal::"
+        "test_during_the_call_the_token_that_it_made_is_named",
+    ]
     done = subprocess.run(  # noqa: S603
-        ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh", *words, test],
+        ["/bin/sh", "-c", 'trap "" INT HUP; exec "$@"', "sh", *words, *tests],
         cwd=ROOT,
         env=clean_environment(),
         capture_output=True,
