@@ -7,7 +7,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -425,18 +425,21 @@ struct KeptAdminSession {
 
 impl KeptAdminSession {
     fn good(&self, now: i64) -> Option<AdminKs> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.clone()
+        self.lock()
+            .clone()
             .filter(|kept| kept.renew_at.is_none_or(|renew_at| now < renew_at))
     }
 
     fn keep(&self, admin: &AdminKs) {
-        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(admin.clone());
+        *self.lock() = Some(admin.clone());
     }
 
     fn forget(&self, refused: &AdminKs) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.take_if(|kept| kept.ks == refused.ks);
+        self.lock().take_if(|kept| kept.ks == refused.ks);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<AdminKs>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -878,17 +881,16 @@ impl Client {
                 .await
                 .result;
             match result {
-                // Once: with many exchanges under way, the next one to be kept may be refused as well.
-                Err(error) if is_kept && !renewed && is_invalid_ks(&error) => {
-                    renewed = true;
+                Err(error) if is_invalid_ks(&error) => {
                     self.inner.widget.forget(&widget);
-                }
-                Err(error) => {
-                    if is_invalid_ks(&error) {
-                        self.inner.widget.forget(&widget);
+                    // Once: with many exchanges under way, the next one to be kept may be refused as
+                    // well.
+                    if !is_kept || renewed {
+                        return Err(error);
                     }
-                    return Err(error);
+                    renewed = true;
                 }
+                Err(error) => return Err(error),
                 Ok(answer) => return self.minted(&answer, id, request.privileges.as_deref()),
             }
         }
@@ -1084,7 +1086,7 @@ impl Client {
             .await
             .result?;
         let info = answer.info();
-        // Every answer of the server's has all three; one of another shape says nothing about a session.
+        // Every answer of the server's has all of them; without, it says nothing about a session.
         if info.expiry.is_none() || (info.session_type.is_none() && info.partner_id.is_none()) {
             return Err(Error::new(
                 ErrorKind::Decode,
