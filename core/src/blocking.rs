@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::client::{Cancel, ClientBuilder};
-use crate::error::{Error, ErrorKind, KsFailure, Result};
+use crate::error::{Error, ErrorKind, Hint, KsFailure, Result};
 use crate::model::{
     AppToken, ListOptions, NewToken, Pager, Session, SessionInfo, SessionKey, SessionRequest,
     TokenPage, TokenUpdate,
@@ -315,7 +315,7 @@ fn forked() -> Error {
         ErrorKind::Forked,
         "the call was under way in the process that this one was forked from",
     )
-    .with_hint("make the call again here")
+    .with_hint(Hint::CallAgainHere)
 }
 
 impl Client {

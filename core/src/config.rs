@@ -12,7 +12,7 @@ use reqwest::Url;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Hint, Result};
 use crate::ks::Ks;
 use crate::secret::{MASK, Secret};
 use crate::transport::ProxySettings;
@@ -96,9 +96,9 @@ impl ServiceUrl {
             "http" if loopback || allow_http => false,
             "http" => {
                 return Err(wrong(&format!(
-                    "http to {host} would send credentials in the clear; use https, or allow http \
-                     explicitly for a host that has nothing else"
-                )));
+                    "http to {host} would send credentials in the clear"
+                ))
+                .with_hint(Hint::HttpNotAllowed));
             }
             other => return Err(wrong(&format!("{other} is neither https nor http"))),
         };

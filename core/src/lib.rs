@@ -46,7 +46,7 @@ mod wire;
 pub use audit::{Audit, Finding, Severity, audit, audit_tokens};
 pub use client::{AdminSession, Cancel, Client, ClientBuilder, Tokens};
 pub use config::{DEFAULT_SERVICE_URL, Need, Settings, Source, normalize_service_url};
-pub use error::{ApiCode, ApiError, Error, ErrorKind, KsFailure, Result};
+pub use error::{ApiCode, ApiError, ConnectCause, Error, ErrorKind, Hint, KsFailure, Result};
 pub use exchange::token_hash;
 pub use ks::{Ks, KsFields, KsInfo, KsVersion};
 pub use model::{

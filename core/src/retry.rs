@@ -92,7 +92,7 @@ impl RetryPolicy {
 /// an action that may be sent twice.
 fn may_repeat(action: Action, error: &Error) -> bool {
     match error.kind() {
-        ErrorKind::Connect => true,
+        ErrorKind::Connect => error.is_retryable(),
         ErrorKind::Interrupted | ErrorKind::Timeout | ErrorKind::Http | ErrorKind::Api => {
             action.is_repeatable() && error.is_retryable()
         }

@@ -595,9 +595,9 @@ pub(crate) fn decode<T: Answer>(
     })
 }
 
-/// A text of the server's as an error may show it: no credential, one line.
+/// A text of the server's as an error may show it: without credentials.
 pub(crate) fn to_show(scrubber: &Scrubber, text: &str) -> String {
-    one_line(&scrubber.scrub(text))
+    scrubber.scrub(text)
 }
 
 fn http_error(answer: &RawAnswer<'_>, scrubber: &Scrubber) -> Error {
@@ -696,13 +696,6 @@ impl Exception {
             args,
         }
     }
-}
-
-/// Errors are one line, and terminals do not get control characters from a server.
-fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
 }
 
 enum Found {

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use kaltura_app_token::{Need, Result, Secret, Settings, Source, normalize_service_url};
+use kaltura_app_token::{Hint, Need, Result, Secret, Settings, Source, normalize_service_url};
 use serde_json::Value;
 
 fn table() -> Value {
@@ -145,8 +145,12 @@ fn check(place: &Place, row: &Value, result: Result<Settings>) {
     let name = text_of(&row["name"]);
     let Some(account) = row.get("account") else {
         let error = result.expect_err(name);
-        let said = format!("{} {}", error.message(), error.hint().unwrap_or_default())
-            .replace(&format!("{}/", place.directory.display()), "");
+        let said = format!(
+            "{} {}",
+            error.message(),
+            error.hint().map(Hint::text).unwrap_or_default()
+        )
+        .replace(&format!("{}/", place.directory.display()), "");
         for words in row["error"].as_array().expect("the words of the error") {
             assert!(said.contains(text_of(words)), "{name}: {said}");
         }

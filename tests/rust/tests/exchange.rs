@@ -40,7 +40,10 @@ async fn every_hash_type_exchanges_and_another_one_says_what_is_wrong() {
             .await
             .unwrap_err();
         assert_eq!(error.api().unwrap().meaning(), ApiCode::InvalidAppTokenHash);
-        assert!(error.hint().unwrap().contains("hash type"), "{error:?}");
+        assert!(
+            error.hint().unwrap().text().contains("hash type"),
+            "{error:?}"
+        );
     }
 }
 
@@ -318,7 +321,7 @@ async fn a_wrong_secret_is_refused_with_a_hint_and_changes_nothing() {
         error.api().unwrap().ks_failure(),
         Some(KsFailure::NotAccepted)
     );
-    assert!(error.hint().unwrap().contains("admin secret"));
+    assert!(error.hint().unwrap().text().contains("admin secret"));
     let started = builder(&sandbox)
         .admin_secret("0".repeat(32))
         .admin_session(AdminSession::Started)

@@ -357,7 +357,7 @@ async fn sessions_that_are_dead_at_birth_are_an_error_and_not_a_loop() {
     let provider = SessionProvider::new(stub.client(&clock), source());
     let error = provider.get(&SessionKey::new()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
-    assert!(error.hint().unwrap().contains("sessionDuration"));
+    assert!(error.hint().unwrap().text().contains("sessionDuration"));
     assert_eq!(stub.exchanges(), 1);
 }
 
@@ -1030,7 +1030,7 @@ async fn without_a_session_a_failure_is_told_again_until_it_is_time_for_another_
     }
     assert_eq!(stub.exchanges(), 1, "100 calls in 500 seconds");
     let error = provider.get(&SessionKey::new()).await.unwrap_err();
-    let hint = error.hint().unwrap();
+    let hint = error.hint().unwrap().text();
     assert!(hint.contains("100 s"), "when the next try is: {hint}");
 
     stub.lift_limit();

@@ -343,7 +343,7 @@ async fn what_cannot_be_replaced_is_refused_before_anything_is_begun() {
     let two = Rotator::new(&client, &journal, &file)
         .rotate(&["1_a", "1_b"], &RotateOptions::default())
         .await;
-    assert!(two.unwrap_err().hint().unwrap().contains("{id}"));
+    assert!(two.unwrap_err().hint().unwrap().text().contains("{id}"));
 
     assert!(journal.entries().is_empty() && hands.taken().is_empty());
     assert_eq!(arrived(&sandbox, "appToken.add"), 0);
@@ -1062,7 +1062,13 @@ async fn a_rotation_killed_before_its_hand_over_can_be_undone() {
             assert!(scene.resume(Resume::Finish).await.is_empty(), "{name}");
         } else {
             assert!(
-                undone.error.unwrap().hint().unwrap().contains("finish"),
+                undone
+                    .error
+                    .unwrap()
+                    .hint()
+                    .unwrap()
+                    .text()
+                    .contains("finish"),
                 "{name}"
             );
             scene.resume(Resume::Finish).await;
