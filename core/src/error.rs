@@ -210,6 +210,12 @@ impl Error {
         self.api().map(|api| api.code.as_str())
     }
 
+    /// What the API's exception means, when the kind is [`ErrorKind::Api`].
+    #[must_use]
+    pub fn api_code(&self) -> Option<ApiCode> {
+        self.api().map(ApiError::meaning)
+    }
+
     /// The HTTP status, when the answer had one other than 200.
     #[must_use]
     pub fn http_status(&self) -> Option<u16> {

@@ -24,11 +24,11 @@
 
 mod audit;
 pub mod blocking;
+mod cancel;
 mod client;
 mod clock;
 mod config;
 mod error;
-mod exchange;
 mod flight;
 mod ks;
 mod model;
@@ -44,10 +44,10 @@ mod transport;
 mod wire;
 
 pub use audit::{Audit, Finding, Severity, audit, audit_tokens};
-pub use client::{AdminSession, Cancel, Client, ClientBuilder, Tokens};
+pub use cancel::Cancel;
+pub use client::{AdminSession, Client, ClientBuilder, Tokens, token_hash};
 pub use config::{DEFAULT_SERVICE_URL, Need, Settings, Source, normalize_service_url};
 pub use error::{ApiCode, ApiError, Error, ErrorKind, KsFailure, Result};
-pub use exchange::token_hash;
 pub use ks::{Ks, KsFields, KsInfo, KsVersion};
 pub use model::{
     AppToken, HashType, ListOptions, NewToken, Pager, ProfileFields, ResponseProfile, Session,

@@ -65,7 +65,7 @@ fn each_crate_depends_on_what_its_room_may_know() {
 }
 
 /// Each module, and those above it that it may not use.
-const ORDER: [(&str, &[&str]); 12] = [
+const ORDER: [(&str, &[&str]); 11] = [
     (
         "secret",
         &[
@@ -92,15 +92,7 @@ const ORDER: [(&str, &[&str]); 12] = [
     ),
     (
         "model",
-        &[
-            "wire",
-            "transport",
-            "client",
-            "config",
-            "blocking",
-            "retry",
-            "exchange",
-        ],
+        &["wire", "transport", "client", "config", "blocking", "retry"],
     ),
     (
         "privileges",
@@ -116,49 +108,26 @@ const ORDER: [(&str, &[&str]); 12] = [
     ),
     (
         "ks",
-        &[
-            "wire",
-            "transport",
-            "client",
-            "config",
-            "blocking",
-            "retry",
-            "exchange",
-        ],
+        &["wire", "transport", "client", "config", "blocking", "retry"],
     ),
     (
         "transport",
-        &[
-            "wire", "model", "client", "config", "blocking", "retry", "exchange",
-        ],
+        &["wire", "model", "client", "config", "blocking", "retry"],
     ),
     (
         "wire",
-        &[
-            "transport",
-            "client",
-            "config",
-            "blocking",
-            "retry",
-            "exchange",
-        ],
+        &["transport", "client", "config", "blocking", "retry"],
     ),
-    (
-        "exchange",
-        &["wire", "transport", "client", "config", "blocking", "retry"],
-    ),
-    ("retry", &["client", "config", "blocking", "exchange"]),
+    ("retry", &["client", "config", "blocking"]),
     (
         "flight",
         &[
-            "model", "wire", "client", "config", "blocking", "retry", "exchange", "provider",
+            "model", "wire", "client", "config", "blocking", "retry", "provider",
         ],
     ),
     (
         "clock",
-        &[
-            "model", "wire", "client", "config", "blocking", "exchange", "provider",
-        ],
+        &["model", "wire", "client", "config", "blocking", "provider"],
     ),
     (
         "threads",
@@ -170,7 +139,6 @@ const ORDER: [(&str, &[&str]); 12] = [
             "config",
             "blocking",
             "retry",
-            "exchange",
             "provider",
         ],
     ),
