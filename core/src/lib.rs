@@ -41,10 +41,11 @@ mod rotate;
 mod secret;
 mod threads;
 mod transport;
+mod walk;
 mod wire;
 
 pub use audit::{Audit, Finding, Severity, audit, audit_tokens};
-pub use client::{AdminSession, Cancel, Client, ClientBuilder, Tokens};
+pub use client::{AdminSession, Cancel, Client, ClientBuilder};
 pub use config::{DEFAULT_SERVICE_URL, Need, Settings, Source, normalize_service_url};
 pub use error::{ApiCode, ApiError, Error, ErrorKind, KsFailure, Result};
 pub use exchange::token_hash;
@@ -69,6 +70,7 @@ pub use rotate::{
 };
 pub use secret::Secret;
 pub use transport::{BoxFuture, Transport, TransportAnswer, TransportError};
+pub use walk::Tokens;
 pub use wire::Action;
 
 /// The README's Rust example is compiled with the documentation's.
