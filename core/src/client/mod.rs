@@ -11,10 +11,12 @@ mod client;
 mod exchange;
 mod in_doubt;
 mod sender;
+mod walk;
 
 pub use admin_session::AdminSession;
 pub use builder::ClientBuilder;
-pub use client::{Client, Tokens};
+pub use client::Client;
 pub use exchange::token_hash;
+pub use walk::Tokens;
 
 pub(crate) use exchange::dead_at_birth;
