@@ -157,6 +157,10 @@ typedef enum {
   KAT_STATUS_WRONG_TAKE = 14,
   // There is no further token. Comes without an error object.
   KAT_STATUS_END = 15,
+  // A file of this machine could not be written, locked or kept; nothing is wrong with the server.
+  KAT_STATUS_LOCAL = 16,
+  // A rotation's new token could not be shown to be as good as the old one.
+  KAT_STATUS_UNPROVED = 17,
 } kat_status;
 
 // How the session that manages tokens comes about: for kat_config_set_admin_session.

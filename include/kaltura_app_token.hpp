@@ -70,6 +70,8 @@ enum class status : int {
     queue_empty = KAT_STATUS_QUEUE_EMPTY,
     wrong_take = KAT_STATUS_WRONG_TAKE,
     end = KAT_STATUS_END,
+    local = KAT_STATUS_LOCAL,
+    unproved = KAT_STATUS_UNPROVED,
 };
 
 namespace detail {

@@ -31,7 +31,11 @@ pub enum ErrorKind {
     Api,
     /// A token may or may not have been created: see [`Error::candidate_ids`].
     OutcomeUnknown,
-    /// The caller gave up.
+    /// A file of this machine could not be written, locked or kept; nothing is wrong with the server.
+    Local,
+    /// A rotation's new token could not be shown to be as good as the old one.
+    Unproved,
+    /// The caller cancelled the call.
     Cancelled,
     /// The call was under way in the process from which this one was forked.
     Forked,
@@ -39,7 +43,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, in the order of the error table.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: &'static [Self] = &[
         Self::Config,
         Self::Connect,
         Self::Interrupted,
@@ -48,6 +52,8 @@ impl ErrorKind {
         Self::Decode,
         Self::Api,
         Self::OutcomeUnknown,
+        Self::Local,
+        Self::Unproved,
         Self::Cancelled,
         Self::Forked,
     ];
@@ -64,6 +70,8 @@ impl ErrorKind {
             Self::Decode => "Decode",
             Self::Api => "Api",
             Self::OutcomeUnknown => "OutcomeUnknown",
+            Self::Local => "Local",
+            Self::Unproved => "Unproved",
             Self::Cancelled => "Cancelled",
             Self::Forked => "Forked",
         }
@@ -109,6 +117,12 @@ impl Error {
 
     pub(crate) fn config(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Config, message)
+    }
+
+    /// Something of this machine failed: a file could not be written, locked or kept.
+    #[allow(dead_code, reason = "for the journal and the sinks")]
+    pub(crate) fn local(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Local, message)
     }
 
     pub(crate) fn from_api(api: ApiError) -> Self {
@@ -249,6 +263,8 @@ impl Error {
             ErrorKind::Config
             | ErrorKind::Decode
             | ErrorKind::OutcomeUnknown
+            | ErrorKind::Local
+            | ErrorKind::Unproved
             | ErrorKind::Cancelled
             | ErrorKind::Forked => false,
         }

@@ -99,6 +99,8 @@ fn may_repeat(action: Action, error: &Error) -> bool {
         ErrorKind::Config
         | ErrorKind::Decode
         | ErrorKind::OutcomeUnknown
+        | ErrorKind::Local
+        | ErrorKind::Unproved
         | ErrorKind::Cancelled
         | ErrorKind::Forked => false,
     }
@@ -175,12 +177,14 @@ mod tests {
             (Error::new(ErrorKind::Config, ""), false, false),
             (Error::new(ErrorKind::Decode, ""), false, false),
             (Error::new(ErrorKind::OutcomeUnknown, ""), false, false),
+            (Error::local(""), false, false),
+            (Error::new(ErrorKind::Unproved, ""), false, false),
             (Error::new(ErrorKind::Cancelled, ""), false, false),
             (Error::new(ErrorKind::Forked, ""), false, false),
         ];
         for kind in ErrorKind::ALL {
             assert!(
-                failures.iter().any(|(error, ..)| error.kind() == kind),
+                failures.iter().any(|(error, ..)| error.kind() == *kind),
                 "{kind:?}"
             );
         }

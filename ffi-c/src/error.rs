@@ -44,10 +44,14 @@ pub enum kat_status {
     WrongTake = 14,
     /// There is no further token. Comes without an error object.
     End = 15,
+    /// A file of this machine could not be written, locked or kept; nothing is wrong with the server.
+    Local = 16,
+    /// A rotation's new token could not be shown to be as good as the old one.
+    Unproved = 17,
 }
 
 impl kat_status {
-    const ALL: [(Self, &'static std::ffi::CStr); 16] = [
+    const ALL: [(Self, &'static std::ffi::CStr); 18] = [
         (Self::Ok, c"OK"),
         (Self::NullArg, c"NULL_ARG"),
         (Self::InvalidArg, c"INVALID_ARG"),
@@ -64,6 +68,8 @@ impl kat_status {
         (Self::QueueEmpty, c"QUEUE_EMPTY"),
         (Self::WrongTake, c"WRONG_TAKE"),
         (Self::End, c"END"),
+        (Self::Local, c"LOCAL"),
+        (Self::Unproved, c"UNPROVED"),
     ];
 }
 
@@ -77,6 +83,8 @@ impl From<ErrorKind> for kat_status {
             ErrorKind::Decode => Self::Decode,
             ErrorKind::Api => Self::Api,
             ErrorKind::OutcomeUnknown => Self::OutcomeUnknown,
+            ErrorKind::Local => Self::Local,
+            ErrorKind::Unproved => Self::Unproved,
             ErrorKind::Cancelled => Self::Cancelled,
             ErrorKind::Forked => Self::Forked,
             // A kind that the table does not know yet is a defect, and says so.

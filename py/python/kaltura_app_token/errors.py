@@ -90,8 +90,16 @@ class OutcomeUnknown(KalturaError):
     """A token may or may not have been created: see `candidate_ids`. Never repeated by itself."""
 
 
+class LocalError(KalturaError, OSError):
+    """A file of this machine could not be written, locked or kept; nothing is wrong with the server."""
+
+
+class RotationUnproved(KalturaError):
+    """A rotation's new token could not be shown to be as good as the old one."""
+
+
 class CancelledError(KalturaError):
-    """The call was given up."""
+    """The call was cancelled."""
 
 
 class ForkedProcessError(KalturaError, RuntimeError):
@@ -139,6 +147,8 @@ _BY_KIND: dict[str, type[KalturaError]] = {
     "Decode": DecodeError,
     "Api": ApiError,
     "OutcomeUnknown": OutcomeUnknown,
+    "Local": LocalError,
+    "Unproved": RotationUnproved,
     "Cancelled": CancelledError,
     "Forked": ForkedProcessError,
     "AppTokenIdNotFound": TokenNotFound,
@@ -155,6 +165,8 @@ _EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (ConfigError, 2),
     (ApiError, 3),
     (OutcomeUnknown, 5),
+    (LocalError, 7),
+    (RotationUnproved, 8),
     (CancelledError, 130),
     (KeyboardInterrupt, 130),
     (ForkedProcessError, 70),
