@@ -18,7 +18,8 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use crate::client::{Cancel, ClientBuilder};
+use crate::cancel::{Cancel, cancelled};
+use crate::client::ClientBuilder;
 use crate::error::{Error, ErrorKind, Hint, KsFailure, Result};
 use crate::model::{
     AppToken, ListOptions, NewToken, Pager, Session, SessionInfo, SessionKey, SessionRequest,
@@ -509,7 +510,7 @@ impl Tokens {
         let cancel = Cancel::new();
         let stopped = async {
             cancel.triggered().await;
-            Err(crate::client::cancelled_error())
+            Err(cancelled())
         };
         let next = async |_| {
             tokio::select! {

@@ -37,6 +37,13 @@ pub(crate) struct Moment {
     wall: i64,
 }
 
+impl Moment {
+    /// How many milliseconds the steady clock has gone on since.
+    pub(crate) fn since(self, earlier: Self) -> i64 {
+        self.steady - earlier.steady
+    }
+}
+
 /// What was known of the server's time at a moment.
 #[derive(Clone, Copy, Debug)]
 struct Anchor {

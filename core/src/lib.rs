@@ -22,13 +22,13 @@
 //! Credentials are [`Secret`]s: they are not printed by `Debug`, not part of any error, and wiped when
 //! dropped. Failures are [`Error`]s with a kind, for exceptions of the API a code, and a hint.
 
-mod audit;
 pub mod blocking;
+mod cancel;
 mod client;
 mod clock;
 mod config;
+mod connect_cause;
 mod error;
-mod exchange;
 mod flight;
 mod ks;
 mod model;
@@ -37,17 +37,17 @@ mod provider;
 #[cfg(unix)]
 mod queue;
 mod retry;
-mod rotate;
 mod secret;
 mod threads;
 mod transport;
 mod wire;
+mod workflow;
 
-pub use audit::{Audit, Finding, Severity, audit, audit_tokens};
-pub use client::{AdminSession, Cancel, Client, ClientBuilder, Tokens};
+pub use cancel::Cancel;
+pub use client::{AdminSession, Client, ClientBuilder, Tokens, token_hash};
 pub use config::{DEFAULT_SERVICE_URL, Need, Settings, Source, normalize_service_url};
-pub use error::{ApiCode, ApiError, ConnectCause, Error, ErrorKind, Hint, KsFailure, Result};
-pub use exchange::token_hash;
+pub use connect_cause::ConnectCause;
+pub use error::{ApiCode, ApiError, Error, ErrorKind, Hint, KsFailure, Result};
 pub use ks::{Ks, KsFields, KsInfo, KsVersion};
 pub use model::{
     AppToken, HashType, ListOptions, NewToken, Pager, ProfileFields, ResponseProfile, Session,
@@ -62,14 +62,15 @@ pub use provider::{
 #[cfg(unix)]
 pub use queue::{Completion, Queue, Refused};
 pub use retry::{Clock, RetryPolicy};
-pub use rotate::{
-    CommandSink, Ensured, FileSink, HandOver, Journal, JournalEntry, OldToken, Resume,
-    RevocationFilter, RevocationPlan, RevocationTarget, Revoked, RotateOptions, Rotated,
-    RotationState, RotationStep, Rotator, Sink, WriterSink, ensure, plan_revocation, revoke,
-};
 pub use secret::Secret;
 pub use transport::{BoxFuture, Transport, TransportAnswer, TransportError};
 pub use wire::Action;
+pub use workflow::{
+    Audit, CommandSink, Ensured, FileSink, Finding, HandOver, Journal, JournalEntry, OldToken,
+    Resume, RevocationFilter, RevocationPlan, RevocationTarget, Revoked, RotateOptions, Rotated,
+    RotationState, RotationStep, Rotator, Severity, Sink, WriterSink, audit, audit_tokens, ensure,
+    plan_revocation, revoke,
+};
 
 /// The README's Rust example is compiled with the documentation's.
 #[cfg(doctest)]

@@ -17,7 +17,8 @@ use futures_util::FutureExt;
 use futures_util::future::{Shared, WeakShared};
 use zeroize::Zeroizing;
 
-use crate::client::{Cancel, Client, cancelled_error, dead_at_birth, wait_for};
+use crate::cancel::{Cancel, cancelled, wait_for};
+use crate::client::{Client, dead_at_birth};
 use crate::clock::{FURTHEST_MS, millis};
 use crate::config::Settings;
 use crate::error::{ApiCode, ApiError, Error, KsFailure, Result};
@@ -850,7 +851,7 @@ impl SessionProvider {
         let landed = tokio::select! {
             biased;
             landed = seat.flight.clone() => landed,
-            () = wait_for(self.cancel.as_ref()) => return Err(cancelled_error()),
+            () = wait_for(self.cancel.as_ref()) => return Err(cancelled()),
             session = patience => return Ok(session.hand_out(key)),
         };
         drop(seat);

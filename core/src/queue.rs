@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::task::AbortHandle;
 
 use crate::blocking::{self, Process};
-use crate::client::Cancel;
+use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Hint, Result};
 
 /// What came of a submitted call.

@@ -356,6 +356,15 @@ fn privileges_to_write(text: &str) -> Result<String> {
 }
 
 /// Writes the fields of a new token; `now_unix` is the server's time.
+/// A token's id as it is sent: without the blanks around it.
+pub(crate) fn check_id(id: &str) -> Result<&str> {
+    let id = id.trim();
+    if id.is_empty() {
+        return Err(Error::config("the token's id is empty"));
+    }
+    Ok(id)
+}
+
 pub(crate) fn push_new_token(form: &mut Form, token: &NewToken, now_unix: i64) -> Result<()> {
     form.push("appToken[objectType]", "KalturaAppToken");
     if let Some(hash_type) = &token.hash_type {

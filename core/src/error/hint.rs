@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::cause::ConnectCause;
+use crate::connect_cause::ConnectCause;
+
 use super::text::{LONGEST, printable};
 
 macro_rules! hints {
@@ -26,6 +27,8 @@ macro_rules! hints {
         #[non_exhaustive]
         pub enum Hint {
             $(#[doc = concat!("\"", $text, "\"")] $name,)*
+            /// That of the cause for which no connection came about.
+            Connection(ConnectCause),
             /// One that names something of the failure, such as a line of a file.
             Text(Cow<'static, str>),
         }
@@ -36,6 +39,7 @@ macro_rules! hints {
             pub fn text(&self) -> &str {
                 match self {
                     $(Self::$name => $text,)*
+                    Self::Connection(cause) => cause.hint(),
                     Self::Text(text) => text,
                 }
             }
@@ -46,6 +50,7 @@ macro_rules! hints {
             pub fn name(&self) -> Option<&'static str> {
                 match self {
                     $(Self::$name => Some(stringify!($name)),)*
+                    Self::Connection(_) => Some("Connection"),
                     Self::Text(_) => None,
                 }
             }
@@ -97,19 +102,6 @@ hints! {
     ServerFailed => "the server failed by itself: try again, and check for very long values",
 
     // Connections, and answers that are not the API's.
-    CheckConnection => "check the service URL, the network and the proxy",
-    UnknownHost => "the name of the server has no address: check the service URL for a typing error, \
-        and this machine's name servers",
-    NobodyListens => "nothing takes connections there: check the service URL and its port",
-    NobodyAnswers => "nothing answers there: a firewall may be in between, or a proxy missing",
-    Untrusted => "the certificate is not trusted: where a company's proxy or an own authority signs, \
-        give the file of its certificates; check the service URL and this machine's clock",
-    NoTls => "what answers does not speak TLS as it is wanted: check the service URL's scheme and port, \
-        and what stands between",
-    ProxyRefuses => "the proxy does not let this through: check the proxy's URL, its credentials and \
-        its rules",
-    ClosedAtOnce => "the connection was closed at once: something before the server may refuse this \
-        machine, or the server be starting",
     HttpNotAllowed => "give an https address, or allow http explicitly for a host that has nothing else",
     Redirected => "a redirect would resend credentials: set the service URL that it points to",
     Firewalled => "something before the API refused the request: a proxy or a web firewall; another user \
@@ -178,21 +170,6 @@ impl From<&'static str> for Hint {
     }
 }
 
-impl From<ConnectCause> for Hint {
-    fn from(cause: ConnectCause) -> Self {
-        match cause {
-            ConnectCause::Dns => Self::UnknownHost,
-            ConnectCause::Refused => Self::NobodyListens,
-            ConnectCause::Timeout => Self::NobodyAnswers,
-            ConnectCause::TlsTrust => Self::Untrusted,
-            ConnectCause::TlsProtocol => Self::NoTls,
-            ConnectCause::Proxy => Self::ProxyRefuses,
-            ConnectCause::Reset => Self::ClosedAtOnce,
-            ConnectCause::Other => Self::CheckConnection,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -209,16 +186,5 @@ mod tests {
             assert!(!text.contains("  ") && !text.ends_with('.'), "{text}");
             assert_eq!(hint.name().unwrap(), format!("{hint:?}"));
         }
-    }
-
-    #[test]
-    fn every_cause_of_a_missing_connection_has_a_next_step_of_its_own() {
-        let steps = ConnectCause::ALL
-            .iter()
-            .map(|cause| Hint::from(*cause).to_string());
-        assert_eq!(
-            steps.collect::<BTreeSet<_>>().len(),
-            ConnectCause::ALL.len()
-        );
     }
 }

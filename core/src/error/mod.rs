@@ -5,7 +5,6 @@
 //! printable line here; this module knows neither the network nor who asks.
 
 mod api;
-mod cause;
 mod hint;
 mod text;
 
@@ -15,8 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use api::{ApiCode, ApiError, KsFailure};
-pub use cause::ConnectCause;
 pub use hint::Hint;
+
+use crate::connect_cause::ConnectCause;
 
 use text::{LONGEST, printable};
 
@@ -210,7 +210,7 @@ impl Error {
     )]
     pub(crate) fn with_connect_cause(mut self, cause: ConnectCause) -> Self {
         self.edit().connect_cause = Some(cause);
-        self.with_hint(cause)
+        self.with_hint(Hint::Connection(cause))
     }
 
     pub(crate) fn with_hint(mut self, hint: impl Into<Hint>) -> Self {

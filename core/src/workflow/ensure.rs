@@ -1,6 +1,7 @@
 //! Finding a token by what it is for, or creating it.
 
-use super::{all_tokens, privilege_set};
+use super::rotate::privilege_set;
+use super::tokens::all_tokens;
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::model::{AppToken, HashType, NewToken, TokenFilter, TokenStatus};

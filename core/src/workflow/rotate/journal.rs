@@ -8,45 +8,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::OldToken;
+use super::options::{OldToken, RotationState};
 use crate::error::{Error, Result};
-
-/// How far a rotation has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum RotationState {
-    /// A token is about to be created, or was.
-    Intended,
-    /// The new token's id is known.
-    Created,
-    /// The new token gives what the old one gives.
-    Proved,
-    /// The new token is about to be handed over, or was: from here on somebody may have it.
-    Delivering,
-    /// Somebody has the new token.
-    HandedOver,
-    /// Nothing is left to be done.
-    Done,
-    /// The new token is deleted again.
-    Undone,
-}
-
-impl RotationState {
-    /// A word for it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Intended => "intended",
-            Self::Created => "created",
-            Self::Proved => "proved",
-            Self::Delivering => "delivering",
-            Self::HandedOver => "handed over",
-            Self::Done => "done",
-            Self::Undone => "undone",
-        }
-    }
-}
 
 /// One rotation, as the journal has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

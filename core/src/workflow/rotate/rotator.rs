@@ -1,163 +1,26 @@
-//! Replacing tokens without downtime: [`Rotator`], and beside it finding or creating ([`ensure`]) and
-//! revoking ([`revoke`]). Workflows over the client; nothing here knows the wire.
-//!
-//! Deleting a token ends its sessions at once on the reference server, so a rotation keeps the guide's
-//! order (section 8): create, hand over, verify, and only then delete.
+//! The order of a rotation's steps: [`Rotator`]. Knows the client, the journal, the proof and the sink, and
+//! nothing of how each does its work.
 
-mod ensure;
-mod journal;
-mod revoke;
-mod sink;
-
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 
+use super::journal::{Journal, JournalEntry};
+use super::options::{
+    OldToken, Progress, Resume, RotateOptions, Rotated, RotationState, RotationStep,
+};
+use super::proof::{exchange, is_final, no_value, prove};
+use super::sink::{HandOver, Sink};
+use super::successor::{marked, new_mark, successor};
 use crate::client::Client;
-use crate::error::{ApiCode, Error, ErrorKind, Result};
-use crate::model::{
-    AppToken, HashType, ListOptions, NewToken, Session, SessionRequest, SessionType, TokenField,
-    TokenFilter, TokenStatus, TokenUpdate,
-};
-use crate::privileges::Privileges;
-
-pub use ensure::{Ensured, ensure};
-pub use journal::{Journal, JournalEntry, RotationState};
-pub use revoke::{
-    RevocationFilter, RevocationPlan, RevocationTarget, Revoked, plan_revocation, revoke,
-};
-pub use sink::{CommandSink, FileSink, HandOver, Sink, WriterSink};
+use crate::error::{Error, Result};
+use crate::model::{AppToken, TokenField, TokenFilter, TokenUpdate};
+use crate::workflow::tokens::{DEFAULT_CONCURRENCY, all_tokens, command, delete, is_not_found};
 
 /// How far before the moment of asking a token in doubt may have been created.
 const LOOK_BACK_SECONDS: i64 = 600;
-const DEFAULT_CONCURRENCY: usize = 4;
-
-/// What becomes of the old token.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OldToken {
-    /// It stays; [`Rotated::finish`] is the command that deletes it.
-    #[default]
-    Keep,
-    /// It is deleted as soon as the new one was handed over and verified once more.
-    DeleteNow,
-    /// It is deleted this long after the hand-over, and the rotation waits for it. Whole seconds.
-    DeleteAfter(Duration),
-}
-
-/// What a rotation is to change. By default the new token has the properties of the old one, and the
-/// old one stays.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RotateOptions {
-    /// The new token's hash type; unset, the old one's.
-    pub hash_type: Option<HashType>,
-    /// The new token's expiry in unix seconds; unset, the old one's.
-    pub expiry: Option<i64>,
-    /// What becomes of the old token.
-    pub old: OldToken,
-}
-
-/// How [`Rotator::resume`] ends what was begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resume {
-    /// Goes on to the end.
-    Finish,
-    /// Deletes the new tokens that nobody can have got yet.
-    Undo,
-}
-
-/// A point on the way of a rotation, for progress and for tests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum RotationStep {
-    /// The old token was read.
-    Read,
-    /// The intent is in the journal.
-    Intended,
-    /// The server has created the new token.
-    Created,
-    /// The new token's id is in the journal.
-    Named,
-    /// The mark of the rotation is out of the new token's description.
-    Unmarked,
-    /// The new token was exchanged and gives what the old one gives.
-    Proved,
-    /// The journal says that the sink is about to be given the new token.
-    Delivering,
-    /// The sink has taken the new token.
-    Delivered,
-    /// The hand-over is in the journal.
-    HandedOver,
-    /// The new token was exchanged once more, just before the old one goes.
-    Verified,
-    /// The server has deleted the old token.
-    Deleted,
-    /// The journal says that nothing is left to be done.
-    Finished,
-    /// The new token was deleted again.
-    Undone,
-}
-
-impl RotationStep {
-    /// Every step, in the order of the way. [`RotationStep::Undone`] ends a way early.
-    pub const ALL: [Self; 13] = [
-        Self::Read,
-        Self::Intended,
-        Self::Created,
-        Self::Named,
-        Self::Unmarked,
-        Self::Proved,
-        Self::Delivering,
-        Self::Delivered,
-        Self::HandedOver,
-        Self::Verified,
-        Self::Deleted,
-        Self::Finished,
-        Self::Undone,
-    ];
-
-    /// A word for it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Intended => "intended",
-            Self::Created => "created",
-            Self::Named => "named",
-            Self::Unmarked => "unmarked",
-            Self::Proved => "proved",
-            Self::Delivering => "delivering",
-            Self::Delivered => "delivered",
-            Self::HandedOver => "handed over",
-            Self::Verified => "verified",
-            Self::Deleted => "deleted",
-            Self::Finished => "finished",
-            Self::Undone => "undone",
-        }
-    }
-}
-
-/// What one rotation came to.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Rotated {
-    /// The token that was to be replaced.
-    pub old_id: String,
-    /// The token that replaces it, once it is known.
-    pub new_id: Option<String>,
-    /// How far it came; `None`: nothing was begun.
-    pub state: Option<RotationState>,
-    /// Whether the old token is deleted.
-    pub old_deleted: bool,
-    /// Why it did not come to its end.
-    pub error: Option<Error>,
-    /// The command that finishes, as its words; empty when nothing is left to be done.
-    pub finish: Vec<String>,
-}
-
-type Progress<'a> = dyn Fn(&str, RotationStep) + Sync + 'a;
 
 /// Replaces tokens by new ones with the same properties.
 ///
@@ -402,7 +265,7 @@ impl<'a> Rotator<'a> {
             };
             self.unmark(entry, &new).await?;
             (self.progress)(&entry.old_id, RotationStep::Unmarked);
-            if let Err(error) = self.prove(entry, &new).await {
+            if let Err(error) = prove(self.client, &entry.old_id, &new).await {
                 // A token that does not do what the old one does is of no use, and nobody has it yet.
                 if is_final(&error) {
                     self.undo(entry).await?;
@@ -492,69 +355,6 @@ impl<'a> Rotator<'a> {
         Ok(())
     }
 
-    /// A real exchange of the new token, and a comparison of what it gives with what the old one gives.
-    async fn prove(&self, entry: &JournalEntry, new: &AppToken) -> Result<()> {
-        let session = self.exchange(new).await?;
-        let old = match self.client.get_token(&entry.old_id).await {
-            Err(error) if is_not_found(&error) => return Ok(()),
-            old => old?,
-        };
-        let given = self.effective(session).await?;
-        let expected = match self.exchange(&old).await {
-            // What cannot be exchanged any more is held against what is written on it.
-            Err(error) if error.kind() == ErrorKind::Api && !error.is_retryable() => {
-                given.as_ref().map(|given| Effective {
-                    privileges: privilege_set(
-                        old.session_privileges.as_deref().unwrap_or_default(),
-                    ),
-                    ..given.clone()
-                })
-            }
-            session => self.effective(session?).await?,
-        };
-        let (new_id, old_id) = (&new.id, &entry.old_id);
-        let (why, hint) = match (given, expected) {
-            (Some(given), Some(expected)) if given == expected => return Ok(()),
-            (Some(given), Some(expected)) => (
-                format!(
-                    "the server's new token {new_id} gives {given}, but {old_id} gives {expected}"
-                ),
-                "compare the two, and give the old one what the new one is to have before you rotate \
-                 it again",
-            ),
-            _ => (
-                format!(
-                    "the server does not say what sessions of {new_id} and {old_id} may do, neither \
-                     when they are started nor when asked"
-                ),
-                "create the new token yourself, try it, and then delete the old one",
-            ),
-        };
-        Err(Error::new(
-            ErrorKind::Decode,
-            format!("not proved, and {old_id} stays as it is: {why}"),
-        )
-        .with_hint(hint))
-    }
-
-    /// What a session gives; `None` where the server does not say it.
-    async fn effective(&self, session: Session) -> Result<Option<Effective>> {
-        let said = session.privileges.as_deref();
-        if let Some(known) = Effective::read(said, session.session_type, session.user_id) {
-            return Ok(Some(known));
-        }
-        let info = self.client.session_info(Some(&session.ks)).await?;
-        let said = info.privileges.as_deref();
-        Ok(Effective::read(said, info.session_type, info.user_id))
-    }
-
-    async fn exchange(&self, token: &AppToken) -> Result<Session> {
-        let value = token.token.clone().ok_or_else(|| no_value(&token.id))?;
-        let hash_type = token.hash_type.clone().unwrap_or(HashType::Sha1);
-        let request = SessionRequest::new(&token.id, value).hash_type(hash_type);
-        self.client.start_session(&request).await
-    }
-
     fn deliver(&self, entry: &JournalEntry, new: &AppToken) -> Result<()> {
         let handover = HandOver {
             old_id: entry.old_id.clone(),
@@ -578,7 +378,7 @@ impl<'a> Rotator<'a> {
             .pause(Duration::from_secs(wait.unsigned_abs()))
             .await?;
         let new = self.client.get_token(entry.new_id()?).await?;
-        self.exchange(&new).await?;
+        exchange(self.client, &new).await?;
         (self.progress)(&entry.old_id, RotationStep::Verified);
         delete(self.client, &entry.old_id).await?;
         (self.progress)(&entry.old_id, RotationStep::Deleted);
@@ -685,110 +485,6 @@ enum Begin {
     Again,
 }
 
-/// What a token gives to whoever exchanges it.
-#[derive(Clone, PartialEq)]
-struct Effective {
-    privileges: PrivilegeSet,
-    session_type: SessionType,
-    user_id: Option<String>,
-}
-
-impl Effective {
-    fn read(
-        privileges: Option<&str>,
-        session_type: Option<SessionType>,
-        user_id: Option<String>,
-    ) -> Option<Self> {
-        Some(Self {
-            privileges: privilege_set(privileges?),
-            session_type: session_type?,
-            user_id,
-        })
-    }
-}
-
-impl fmt::Display for Effective {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "type {}, user {:?}, privileges {:?}",
-            self.session_type.value(),
-            self.user_id.as_deref().unwrap_or_default(),
-            self.privileges
-        )
-    }
-}
-
-type PrivilegeSet = BTreeMap<String, BTreeSet<String>>;
-
-/// Privileges without order, and without those that name the token itself.
-fn privilege_set(text: &str) -> PrivilegeSet {
-    Privileges::parse(text)
-        .iter()
-        .filter(|(name, values)| {
-            let is_empty = name.is_empty() && values.is_empty();
-            !is_empty && !matches!(*name, "sessionid" | "apptoken")
-        })
-        .map(|(name, values)| (name.to_owned(), values.iter().cloned().collect()))
-        .collect()
-}
-
-/// The token that replaces this one.
-fn successor(old: &AppToken, entry: &JournalEntry) -> Result<NewToken> {
-    if old
-        .status
-        .is_some_and(|status| status != TokenStatus::Active)
-    {
-        return Err(Error::config(format!(
-            "token {} is disabled, and its successor would not be",
-            old.id
-        )));
-    }
-    let mut new = NewToken::new()
-        .hash_type(match &entry.hash_type {
-            Some(hash_type) => Some(HashType::from(hash_type.as_str())),
-            None => old.hash_type.clone(),
-        })
-        .session_type(old.session_type)
-        .description(marked(
-            old.description.as_deref().unwrap_or_default(),
-            &entry.rotation,
-        ));
-    if let Some(seconds) = old.session_duration {
-        if seconds <= 0 {
-            return Err(Error::config(format!(
-                "token {} has a session duration of {seconds}: its sessions are dead at birth, and \
-                 its successor's would be",
-                old.id
-            ))
-            .with_hint("give it another session duration first"));
-        }
-        new = new.session_duration(Duration::from_secs(seconds.unsigned_abs()));
-    }
-    if let Some(privileges) = &old.session_privileges {
-        new = new.session_privileges(privileges);
-    }
-    if let Some(user_id) = &old.session_user_id {
-        new = new.session_user_id(user_id);
-    }
-    if let Some(expiry) = entry.expiry.or(old.expiry) {
-        new = new.expiry(expiry);
-    }
-    Ok(new)
-}
-
-fn marked(description: &str, mark: &str) -> String {
-    let space = if description.is_empty() { "" } else { " " };
-    format!("{description}{space}[rotation {mark}]")
-}
-
-fn new_mark() -> Result<String> {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Error::config(format!("the system gives no randomness: {error}")))?;
-    Ok(hex::encode(bytes))
-}
-
 fn failed(id: &str, error: Error) -> Rotated {
     Rotated {
         old_id: id.to_owned(),
@@ -798,56 +494,4 @@ fn failed(id: &str, error: Error) -> Rotated {
         error: Some(error),
         finish: Vec::new(),
     }
-}
-
-fn no_value(id: &str) -> Error {
-    Error::new(
-        ErrorKind::Decode,
-        format!("the server does not show the value of token {id}"),
-    )
-}
-
-/// Whether the same proof would fail the same way again.
-fn is_final(error: &Error) -> bool {
-    match error.kind() {
-        ErrorKind::Api => !error.is_retryable() && !is_not_found(error),
-        ErrorKind::Decode => error.request().is_none(),
-        _ => false,
-    }
-}
-
-fn is_not_found(error: &Error) -> bool {
-    error
-        .api()
-        .is_some_and(|api| api.meaning() == ApiCode::AppTokenIdNotFound)
-}
-
-/// Deletes a token; one that is gone already counts as deleted.
-async fn delete(client: &Client, id: &str) -> Result<()> {
-    match client.delete_token(id).await {
-        Err(error) if is_not_found(&error) => Ok(()),
-        other => other,
-    }
-}
-
-/// The words of one of our commands.
-pub(crate) fn command(words: &[&str]) -> Vec<String> {
-    std::iter::once("kaltura-app-token")
-        .chain(words.iter().copied())
-        .map(str::to_owned)
-        .collect()
-}
-
-/// All tokens that pass a filter, without their values.
-pub(crate) async fn all_tokens(client: &Client, filter: TokenFilter) -> Result<Vec<AppToken>> {
-    let options = ListOptions {
-        filter,
-        ..ListOptions::default()
-    };
-    let mut walk = client.tokens(options);
-    let mut tokens = Vec::new();
-    while let Some(token) = walk.next().await {
-        tokens.push(token?);
-    }
-    Ok(tokens)
 }

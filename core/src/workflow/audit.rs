@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use super::tokens::{all_tokens, command};
 use crate::client::Client;
 use crate::error::Result;
 use crate::model::{AppToken, HashType, SessionType, TokenFilter, TokenStatus};
@@ -73,7 +74,7 @@ impl Audit {
 /// # Errors
 /// Those of [`Client::list_tokens`].
 pub async fn audit(client: &Client, filter: TokenFilter) -> Result<Audit> {
-    let tokens = crate::rotate::all_tokens(client, filter).await?;
+    let tokens = all_tokens(client, filter).await?;
     Ok(Audit {
         tokens: tokens.len(),
         findings: audit_tokens(&tokens, client.server_now()),
@@ -179,7 +180,7 @@ impl Judge<'_> {
             rule,
             severity,
             reason: reason.into(),
-            fix: crate::rotate::command(fix),
+            fix: command(fix),
         });
     }
 

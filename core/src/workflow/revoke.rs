@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt;
 
-use super::{DEFAULT_CONCURRENCY, all_tokens};
+use super::tokens::{DEFAULT_CONCURRENCY, all_tokens, delete};
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::model::{AppToken, TokenFilter};
@@ -123,7 +123,7 @@ pub async fn revoke<S: AsRef<str>>(
 ) -> Vec<Revoked> {
     let ids: Vec<String> = ids.iter().map(|id| id.as_ref().to_owned()).collect();
     let jobs = ids.into_iter().enumerate().map(|(at, id)| async move {
-        let error = super::delete(client, &id).await.err();
+        let error = delete(client, &id).await.err();
         let revoked = Revoked { id, error };
         progress(&revoked);
         (at, revoked)

@@ -1,0 +1,161 @@
+//! What is handed over to whom, and what follows when that fails.
+
+use std::collections::BTreeSet;
+
+use crate::tools::{Hands, Refusing, all, ids, mode, options, scratch, works};
+use kaltura_app_token::{
+    CommandSink, FileSink, HandOver, Journal, NewToken, OldToken, Resume, RotateOptions, Rotated,
+    RotationState, Rotator, SessionKey, SessionProvider, Sink, TokenSource, WriterSink,
+};
+use kaltura_e2e::{admin, integrator, sandbox};
+use serde_json::Value;
+
+#[tokio::test]
+async fn tokens_are_handed_over_to_a_writer_a_file_or_a_command() {
+    let sandbox = sandbox();
+    let client = admin(&sandbox);
+    let folder = scratch("sinks");
+    let rotate = async |name: &str, sink: &dyn Sink| {
+        let old = client.add_token(&NewToken::new()).await.unwrap().id;
+        let journal = Journal::open(folder.join(name)).unwrap();
+        let rotator = Rotator::new(&client, &journal, sink);
+        let rotated = rotator.rotate(&[&old], &RotateOptions::default()).await;
+        let rotated = rotated.unwrap().remove(0);
+        (old, rotated)
+    };
+    let check = |text: &str, (old, rotated): (String, Rotated)| {
+        let line: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(line["replaces"], old);
+        assert_eq!(line["id"], rotated.new_id.unwrap());
+        assert_eq!(line["hashType"], "SHA256");
+        assert!(text.ends_with('\n') && text.lines().count() == 1);
+    };
+
+    let mut written = Vec::new();
+    let rotated = rotate("writer", &WriterSink::new(&mut written)).await;
+    check(std::str::from_utf8(&written).unwrap(), rotated);
+
+    let path = folder.join("token-{id}.json");
+    let (old, rotated) = rotate("file", &FileSink::new(&path)).await;
+    let path = folder.join(format!("token-{old}.json"));
+    check(&std::fs::read_to_string(&path).unwrap(), (old, rotated));
+    assert_eq!(mode(&path), 0o600);
+    let leftovers = std::fs::read_dir(&folder).unwrap().filter_map(Result::ok);
+    assert!(
+        leftovers
+            .into_iter()
+            .all(|file| !file.file_name().to_string_lossy().contains(".tmp"))
+    );
+    let provider = SessionProvider::new(integrator(&sandbox), TokenSource::file(&path));
+    provider.get(&SessionKey::new()).await.unwrap();
+
+    let taken = folder.join("taken by the command");
+    let command = CommandSink::new(
+        "sh",
+        ["-c".as_ref(), "cat > \"$0\"".as_ref(), taken.as_os_str()],
+    );
+    let rotated = rotate("command", &command).await;
+    check(&std::fs::read_to_string(&taken).unwrap(), rotated);
+
+    for command in [
+        CommandSink::new("false", [""; 0]),
+        CommandSink::new("/no/such/program", [""; 0]),
+    ] {
+        let (_, rotated) = rotate("failing", &command).await;
+        assert!(
+            rotated
+                .error
+                .unwrap()
+                .message()
+                .contains("could not be handed over")
+        );
+        assert_eq!(rotated.state, Some(RotationState::Delivering));
+        assert!(rotated.finish.contains(&"--resume".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_hand_over_that_failed_is_made_again_by_resuming() {
+    let sandbox = sandbox();
+    let client = admin(&sandbox);
+    let old = client.add_token(&NewToken::new()).await.unwrap();
+    let path = scratch("again").join("journal");
+    let journal = Journal::open(&path).unwrap();
+    let rotated = Rotator::new(&client, &journal, &Refusing)
+        .rotate(&[&old.id], &options(OldToken::DeleteNow))
+        .await
+        .unwrap();
+    assert!(
+        rotated[0]
+            .error
+            .as_ref()
+            .unwrap()
+            .message()
+            .contains("the vault is sealed")
+    );
+    assert_eq!(all(&client).await.len(), 2, "the old one stays");
+
+    let hands = Hands::default();
+    let begun_again = Rotator::new(&client, &journal, &hands);
+    for id in [old.id.clone(), old.id.to_uppercase()] {
+        let refused = begun_again.rotate(&[id], &RotateOptions::default()).await;
+        let error = refused.unwrap_err();
+        assert!(error.message().contains("not finished"), "{error}");
+    }
+
+    drop(journal);
+    let journal = Journal::open(&path).unwrap();
+    let resumed = Rotator::new(&client, &journal, &hands)
+        .resume(Resume::Finish)
+        .await
+        .unwrap();
+    assert!(resumed[0].old_deleted, "{resumed:?}");
+    assert_eq!(
+        ids(&all(&client).await),
+        BTreeSet::from([hands.taken()[0].id.clone()])
+    );
+    works(&client, &hands.taken()[0]).await;
+    assert!(
+        Rotator::new(&client, &journal, &hands)
+            .resume(Resume::Finish)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+/// It stored the token and then failed.
+#[derive(Debug)]
+struct TakesAndFails<'a>(&'a Hands);
+
+impl Sink for TakesAndFails<'_> {
+    fn deliver(&self, handover: &HandOver) -> std::io::Result<()> {
+        self.0.deliver(handover)?;
+        Err(std::io::Error::other("the vault answered too late"))
+    }
+}
+
+#[tokio::test]
+async fn a_hand_over_that_failed_is_undone_only_once_the_new_token_is_gone() {
+    let sandbox = sandbox();
+    let client = admin(&sandbox);
+    let old = client.add_token(&NewToken::new()).await.unwrap();
+    let journal = Journal::open(scratch("took-and-failed").join("journal")).unwrap();
+    let hands = Hands::default();
+    let sink = TakesAndFails(&hands);
+    let rotator = Rotator::new(&client, &journal, &sink);
+    rotator
+        .rotate(&[&old.id], &options(OldToken::DeleteNow))
+        .await
+        .unwrap();
+    let refused = rotator.resume(Resume::Undo).await.unwrap().remove(0);
+    let error = refused.error.unwrap();
+    assert!(error.message().contains("may be in use"), "{error}");
+    works(&client, &hands.taken()[0]).await;
+
+    // Somebody who knows that nobody uses it has decided.
+    client.delete_token(&hands.taken()[0].id).await.unwrap();
+    let undone = rotator.resume(Resume::Undo).await.unwrap().remove(0);
+    assert_eq!(undone.state, Some(RotationState::Undone), "{undone:?}");
+    assert_eq!(ids(&all(&client).await), BTreeSet::from([old.id]));
+}
