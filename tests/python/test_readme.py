@@ -44,13 +44,11 @@ def test_there_are_python_examples() -> None:
 
 
 def test_the_error_table_is_the_one_in_the_code() -> None:
-    rows = re.findall(
-        r"^\| (\w+)[^|]*\| ([^|]*)\| ([^|]*)\| (\d+) \|", README, re.MULTILINE
-    )
+    rows = re.findall(r"^\| (\w+)[^|]*\| ([^|]*)\| ([^|]*)\| (\d+) \|", README, re.MULTILINE)
     shown = {kind: (statuses, classes, int(code)) for kind, statuses, classes, code in rows}
     table = json.loads((ROOT / "tests/scenarios/errors.json").read_text("utf-8"))
     for row in table["kinds"]:
-        # What comes from a fork stands in the row of misuse, and what was cancelled is Python's own.
+        # What comes from a fork stands in the row of misuse; what was cancelled is Python's own.
         statuses, classes, code = shown["misuse" if row["kind"] == "Forked" else row["kind"]]
         assert f"`{row['status']}`" in statuses
         assert code == row["exit"]

@@ -385,6 +385,7 @@ pub(crate) fn is_transient_status(status: u16) -> bool {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use std::io;
 
@@ -394,7 +395,7 @@ mod tests {
 
     /// Every text of an error, of its hint and of what the API said.
     fn texts(error: &Error) -> Vec<String> {
-        let api = error.api().map(|api| {
+        let api: Option<Vec<_>> = error.api().map(|api| {
             let args = api.args.iter().flat_map(|(name, value)| [name, value]);
             [&api.code, &api.message]
                 .into_iter()
@@ -406,7 +407,7 @@ mod tests {
         [error.to_string()]
             .into_iter()
             .chain(hint)
-            .chain(api.unwrap_or_else(Vec::new))
+            .chain(api.unwrap_or_default())
             .chain(error.candidate_ids().iter().cloned())
             .collect()
     }

@@ -100,7 +100,7 @@ class OutcomeUnknown(KalturaError):
 
 
 class LocalError(KalturaError, OSError):
-    """A file of this machine could not be written, locked or kept; nothing is wrong with the server."""
+    """A file of this machine could not be written, locked or kept."""
 
 
 class RotationUnproved(KalturaError):
