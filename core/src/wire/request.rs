@@ -1,0 +1,311 @@
+//! How what is asked for is written into a form, and what is refused because the server would read or
+//! store something else.
+
+use std::time::Duration;
+
+use super::form::Form;
+use crate::error::{Error, Result};
+use crate::model::{Change, HashType, NewToken, Pager, SessionType, TokenFilter, TokenUpdate};
+use crate::privileges;
+
+/// A time field within this of zero is taken by the server as relative to now (ten years; transcripts
+/// `appToken.add/expiry_relative_3600`, `…/expiry_max_relative_315360000`).
+const RELATIVE_TIME_LIMIT: i64 = 315_360_000;
+
+/// The server's times are of 32 bits, and a later one is stored as this (seen against the reference
+/// server: `add` echoes the number, reads give the limit).
+const LATEST_UNIX_TIME: i64 = i32::MAX as i64;
+/// Users are stored and compared by this many characters.
+const LONGEST_USER_ID: usize = 100;
+/// Texts are stored up to this many bytes, while `add` echoes them whole.
+const LONGEST_TEXT_BYTES: usize = 65_535;
+
+/// A duration as whole seconds. Zero is refused: the server does not read it as "default".
+pub(crate) fn seconds(field: &str, duration: Duration) -> Result<String> {
+    match (duration.as_secs(), duration.subsec_nanos()) {
+        (0, 0) => Err(Error::config(format!(
+            "{field}: 0 seconds would give sessions that are dead at birth; leave it out for the \
+             default"
+        ))),
+        (_, 1..) => Err(Error::config(format!("{field}: whole seconds only"))),
+        (seconds, 0) if seconds > i32::MAX as u64 => Err(Error::config(format!(
+            "{field}: {seconds} seconds are too many"
+        ))),
+        (seconds, 0) => Ok(seconds.to_string()),
+    }
+}
+
+/// An instant that the server will read as the instant it is.
+pub(crate) fn instant(field: &str, unix: i64) -> Result<String> {
+    if unix.abs() <= RELATIVE_TIME_LIMIT {
+        let advice = if unix == 0 {
+            "the server reads 0 as now; leave it out for never"
+        } else {
+            "the server would read so small a number as seconds from now"
+        };
+        return Err(Error::config(format!(
+            "{field}: {unix} is not a time in unix seconds: {advice}"
+        )));
+    }
+    Ok(unix.to_string())
+}
+
+fn future_instant(field: &str, unix: i64, now_unix: i64) -> Result<String> {
+    let text = instant(field, unix)?;
+    if unix <= now_unix {
+        return Err(Error::config(format!(
+            "{field}: {unix} is {} seconds in the past; give a later time in unix seconds, or leave \
+             it out for never",
+            now_unix - unix
+        )));
+    }
+    if unix > LATEST_UNIX_TIME {
+        return Err(Error::config(format!(
+            "{field}: {unix} is later than {LATEST_UNIX_TIME}, the latest time that the server \
+             stores; leave it out for never"
+        )));
+    }
+    Ok(text)
+}
+
+/// Refuses what the server would cut: the token would have another user than was asked for, and would
+/// not be found by what was asked for.
+fn user_to_write(user_id: &str) -> Result<String> {
+    match user_id.chars().count() {
+        ..=LONGEST_USER_ID => Ok(user_id.to_owned()),
+        length => Err(Error::config(format!(
+            "sessionUserId: it has {length} characters, and the server keeps {LONGEST_USER_ID} of them"
+        ))),
+    }
+}
+
+fn text_to_write(field: &str, text: &str) -> Result<String> {
+    match text.len() {
+        ..=LONGEST_TEXT_BYTES => Ok(text.to_owned()),
+        length => Err(Error::config(format!(
+            "{field}: it has {length} bytes, and the server keeps {LONGEST_TEXT_BYTES} of them"
+        ))),
+    }
+}
+
+fn hash_type_to_write(hash_type: &HashType) -> Result<String> {
+    match hash_type {
+        HashType::Other(name) => Err(Error::config(format!(
+            "hashType: {name:?} is not one of MD5, SHA1, SHA256, SHA512"
+        ))),
+        known => Ok(known.as_str().to_owned()),
+    }
+}
+
+fn session_type_to_write(session_type: SessionType) -> Result<String> {
+    match session_type {
+        SessionType::Other(value) => Err(Error::config(format!(
+            "sessionType: {value} is neither 0 (USER) nor 2 (ADMIN)"
+        ))),
+        known => Ok(known.value().to_string()),
+    }
+}
+
+fn privileges_to_write(text: &str) -> Result<String> {
+    privileges::refuse_ks_fields("sessionPrivileges", text)?;
+    text_to_write("sessionPrivileges", text)
+}
+
+/// Writes the fields of a new token; `now_unix` is the server's time.
+pub(crate) fn push_new_token(form: &mut Form, token: &NewToken, now_unix: i64) -> Result<()> {
+    form.push("appToken[objectType]", "KalturaAppToken");
+    if let Some(hash_type) = &token.hash_type {
+        form.push("appToken[hashType]", hash_type_to_write(hash_type)?);
+    }
+    if let Some(session_type) = token.session_type {
+        form.push(
+            "appToken[sessionType]",
+            session_type_to_write(session_type)?,
+        );
+    }
+    if let Some(duration) = token.session_duration {
+        form.push(
+            "appToken[sessionDuration]",
+            seconds("sessionDuration", duration)?,
+        );
+    }
+    if let Some(privileges) = &token.session_privileges {
+        form.push(
+            "appToken[sessionPrivileges]",
+            privileges_to_write(privileges)?,
+        );
+    }
+    if let Some(user_id) = &token.session_user_id {
+        form.push("appToken[sessionUserId]", user_to_write(user_id)?);
+    }
+    if let Some(description) = &token.description {
+        form.push(
+            "appToken[description]",
+            text_to_write("description", description)?,
+        );
+    }
+    if let Some(expiry) = token.expiry {
+        form.push(
+            "appToken[expiry]",
+            future_instant("expiry", expiry, now_unix)?,
+        );
+    }
+    Ok(())
+}
+
+/// Writes the changed fields of a token; `now_unix` is the server's time.
+pub(crate) fn push_token_update(
+    form: &mut Form,
+    update: &TokenUpdate,
+    now_unix: i64,
+) -> Result<()> {
+    if update.is_empty() {
+        return Err(Error::config(
+            "the update changes nothing: name at least one field",
+        ));
+    }
+    form.push("appToken[objectType]", "KalturaAppToken");
+    let mut write = |name: &str, change: Change<String>| match change {
+        Change::Keep => {}
+        // An empty string is a value to the server; null is spelled so (transcript
+        // appToken.update/description__null).
+        Change::Clear => form.push(format!("appToken[{name}__null]"), ""),
+        Change::Set(text) => form.push(format!("appToken[{name}]"), text),
+    };
+    write("hashType", update.hash_type.try_map(hash_type_to_write)?);
+    write(
+        "sessionType",
+        update.session_type.try_map(|t| session_type_to_write(*t))?,
+    );
+    write(
+        "sessionDuration",
+        update
+            .session_duration
+            .try_map(|d| seconds("sessionDuration", *d))?,
+    );
+    write(
+        "sessionPrivileges",
+        update
+            .session_privileges
+            .try_map(|text| privileges_to_write(text))?,
+    );
+    write(
+        "sessionUserId",
+        update.session_user_id.try_map(|id| user_to_write(id))?,
+    );
+    write(
+        "description",
+        update
+            .description
+            .try_map(|text| text_to_write("description", text))?,
+    );
+    write(
+        "expiry",
+        update
+            .expiry
+            .try_map(|t| future_instant("expiry", *t, now_unix))?,
+    );
+    Ok(())
+}
+
+impl<T> Change<T> {
+    fn try_map(&self, write: impl FnOnce(&T) -> Result<String>) -> Result<Change<String>> {
+        Ok(match self {
+            Self::Keep => Change::Keep,
+            Self::Clear => Change::Clear,
+            Self::Set(value) => Change::Set(write(value)?),
+        })
+    }
+}
+
+/// The server takes so many ids of a filter, and drops the others without a word.
+pub(crate) const MAX_FILTER_IDS: usize = 500;
+
+/// Writes the part of a filter that the server has.
+pub(crate) fn push_filter(form: &mut Form, filter: &TokenFilter) -> Result<()> {
+    // The server ignores a filter that is an empty string, and would list everything.
+    let not_empty = |field: &str, text: &str| {
+        if text.is_empty() {
+            Err(Error::config(format!(
+                "{field}: the server ignores an empty filter; leave it out"
+            )))
+        } else {
+            Ok(text.to_owned())
+        }
+    };
+    if let Some(id) = &filter.id_equal {
+        form.push("filter[idEqual]", not_empty("idEqual", id)?);
+    }
+    if let Some(ids) = &filter.id_in {
+        if ids.len() > MAX_FILTER_IDS {
+            return Err(Error::config(format!(
+                "idIn: {} ids are more than the {MAX_FILTER_IDS} that the server takes at once",
+                ids.len()
+            ))
+            .with_hint("walk over all tokens, which asks for them in parts"));
+        }
+        let ids: Vec<&str> = ids.iter().map(|id| id.trim()).collect();
+        form.push("filter[idIn]", not_empty("idIn", &ids.join(","))?);
+    }
+    form.push_some(
+        "filter[statusEqual]",
+        filter.status_equal.map(|s| s.value().to_string()),
+    );
+    if let Some(statuses) = &filter.status_in {
+        let statuses: Vec<String> = statuses.iter().map(|s| s.value().to_string()).collect();
+        form.push(
+            "filter[statusIn]",
+            not_empty("statusIn", &statuses.join(","))?,
+        );
+    }
+    for (name, bound) in [
+        (
+            "createdAtGreaterThanOrEqual",
+            filter.created_at_greater_than_or_equal,
+        ),
+        (
+            "createdAtLessThanOrEqual",
+            filter.created_at_less_than_or_equal,
+        ),
+        (
+            "updatedAtGreaterThanOrEqual",
+            filter.updated_at_greater_than_or_equal,
+        ),
+        (
+            "updatedAtLessThanOrEqual",
+            filter.updated_at_less_than_or_equal,
+        ),
+    ] {
+        if let Some(unix) = bound {
+            form.push(format!("filter[{name}]"), instant(name, unix)?);
+        }
+    }
+    if let Some(user_id) = &filter.session_user_id_equal {
+        form.push(
+            "filter[sessionUserIdEqual]",
+            not_empty("sessionUserIdEqual", user_id)?,
+        );
+    }
+    form.push_some(
+        "filter[orderBy]",
+        filter.order_by.map(crate::model::TokenOrder::as_str),
+    );
+    Ok(())
+}
+
+/// Writes the place of a page.
+pub(crate) fn push_pager(form: &mut Form, pager: Pager) -> Result<()> {
+    if pager.page_size == 0 || pager.page_size > Pager::MAX_PAGE_SIZE {
+        return Err(Error::config(format!(
+            "pageSize: {} is not within 1 to {}",
+            pager.page_size,
+            Pager::MAX_PAGE_SIZE
+        )));
+    }
+    if pager.page_index == 0 {
+        return Err(Error::config("pageIndex: pages are counted from 1"));
+    }
+    form.push("pager[pageSize]", pager.page_size.to_string());
+    form.push("pager[pageIndex]", pager.page_index.to_string());
+    Ok(())
+}
