@@ -22,11 +22,11 @@
 //! Credentials are [`Secret`]s: they are not printed by `Debug`, not part of any error, and wiped when
 //! dropped. Failures are [`Error`]s with a kind, for exceptions of the API a code, and a hint.
 
+mod account;
 mod audit;
 pub mod blocking;
 mod client;
 mod clock;
-mod config;
 mod error;
 mod exchange;
 mod flight;
@@ -44,9 +44,12 @@ mod threads;
 mod transport;
 mod wire;
 
+/// What modules that still have to move call it.
+use account as config;
+
+pub use account::{DEFAULT_SERVICE_URL, Need, Settings, Source, normalize_service_url};
 pub use audit::{Audit, Finding, Severity, audit, audit_tokens};
 pub use client::{AdminSession, Cancel, Client, ClientBuilder, Tokens};
-pub use config::{DEFAULT_SERVICE_URL, Need, Settings, Source, normalize_service_url};
 pub use error::{ApiCode, ApiError, Error, ErrorKind, KsFailure, Result};
 pub use exchange::token_hash;
 pub use ks::{Ks, KsFields, KsInfo, KsVersion};
