@@ -10,7 +10,7 @@ use crate::privileges;
 
 /// A time field within this of zero is taken by the server as relative to now (ten years; transcripts
 /// `appToken.add/expiry_relative_3600`, `…/expiry_max_relative_315360000`).
-const RELATIVE_TIME_LIMIT: i64 = 315_360_000;
+const RELATIVE_TIME_LIMIT: u64 = 315_360_000;
 
 /// The server's times are of 32 bits, and a later one is stored as this (seen against the reference
 /// server: `add` echoes the number, reads give the limit).
@@ -37,7 +37,7 @@ pub(crate) fn seconds(field: &str, duration: Duration) -> Result<String> {
 
 /// An instant that the server will read as the instant it is.
 pub(crate) fn instant(field: &str, unix: i64) -> Result<String> {
-    if unix.abs() <= RELATIVE_TIME_LIMIT {
+    if unix.unsigned_abs() <= RELATIVE_TIME_LIMIT {
         let advice = if unix == 0 {
             "the server reads 0 as now; leave it out for never"
         } else {
@@ -56,7 +56,7 @@ fn future_instant(field: &str, unix: i64, now_unix: i64) -> Result<String> {
         return Err(Error::config(format!(
             "{field}: {unix} is {} seconds in the past; give a later time in unix seconds, or leave \
              it out for never",
-            now_unix - unix
+            i128::from(now_unix) - i128::from(unix)
         )));
     }
     if unix > LATEST_UNIX_TIME {
@@ -70,11 +70,11 @@ fn future_instant(field: &str, unix: i64, now_unix: i64) -> Result<String> {
 
 /// Refuses what the server would cut: the token would have another user than was asked for, and would
 /// not be found by what was asked for.
-fn user_to_write(user_id: &str) -> Result<String> {
+fn user_to_write(field: &str, user_id: &str) -> Result<String> {
     match user_id.chars().count() {
         ..=LONGEST_USER_ID => Ok(user_id.to_owned()),
         length => Err(Error::config(format!(
-            "sessionUserId: it has {length} characters, and the server keeps {LONGEST_USER_ID} of them"
+            "{field}: it has {length} characters, and the server keeps {LONGEST_USER_ID} of them"
         ))),
     }
 }
@@ -136,7 +136,10 @@ pub(crate) fn push_new_token(form: &mut Form, token: &NewToken, now_unix: i64) -
         );
     }
     if let Some(user_id) = &token.session_user_id {
-        form.push("appToken[sessionUserId]", user_to_write(user_id)?);
+        form.push(
+            "appToken[sessionUserId]",
+            user_to_write("sessionUserId", user_id)?,
+        );
     }
     if let Some(description) = &token.description {
         form.push(
@@ -191,7 +194,9 @@ pub(crate) fn push_token_update(
     );
     write(
         "sessionUserId",
-        update.session_user_id.try_map(|id| user_to_write(id))?,
+        update
+            .session_user_id
+            .try_map(|id| user_to_write("sessionUserId", id))?,
     );
     write(
         "description",
@@ -276,15 +281,24 @@ pub(crate) fn push_filter(form: &mut Form, filter: &TokenFilter) -> Result<()> {
             filter.updated_at_less_than_or_equal,
         ),
     ] {
-        if let Some(unix) = bound {
-            form.push(format!("filter[{name}]"), instant(name, unix)?);
+        let Some(unix) = bound else { continue };
+        if unix > LATEST_UNIX_TIME && name.ends_with("GreaterThanOrEqual") {
+            return Err(Error::config(format!(
+                "{name}: {unix} is later than {LATEST_UNIX_TIME}, the latest time that the server \
+                 stores: no token matches"
+            )));
         }
+        form.push(format!("filter[{name}]"), instant(name, unix)?);
     }
     if let Some(user_id) = &filter.session_user_id_equal {
-        form.push(
-            "filter[sessionUserIdEqual]",
-            not_empty("sessionUserIdEqual", user_id)?,
-        );
+        let name = "sessionUserIdEqual";
+        not_empty(name, user_id)?;
+        if user_id == "0" {
+            return Err(Error::config(format!(
+                "{name}: the server takes the user id 0 for none, and finds no token by it"
+            )));
+        }
+        form.push("filter[sessionUserIdEqual]", user_to_write(name, user_id)?);
     }
     form.push_some(
         "filter[orderBy]",
@@ -308,4 +322,71 @@ pub(crate) fn push_pager(form: &mut Form, pager: Pager) -> Result<()> {
     form.push("pager[pageSize]", pager.page_size.to_string());
     form.push("pager[pageIndex]", pager.page_index.to_string());
     Ok(())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn filtered(narrow: impl FnOnce(&mut TokenFilter)) -> Result<()> {
+        let mut filter = TokenFilter::default();
+        narrow(&mut filter);
+        push_filter(&mut Form::new(), &filter)
+    }
+
+    #[test]
+    fn every_number_that_is_no_time_is_refused_to_the_last() {
+        for unix in [0, -1, 315_360_000, -315_360_000] {
+            let error = instant("expiry", unix).unwrap_err();
+            assert!(error.message().contains("not a time"), "{error}");
+        }
+        for unix in [i64::MIN, i64::MAX] {
+            assert_eq!(instant("expiry", unix).unwrap(), unix.to_string());
+        }
+    }
+
+    #[test]
+    fn a_new_time_is_one_that_the_server_stores() {
+        let now = 1_700_000_000;
+        assert!(future_instant("expiry", LATEST_UNIX_TIME, now).is_ok());
+        for unix in [LATEST_UNIX_TIME + 1, i64::MAX] {
+            let error = future_instant("expiry", unix, now).unwrap_err();
+            assert!(error.message().contains("2147483647"), "{error}");
+        }
+        for unix in [i64::MIN, now] {
+            let error = future_instant("expiry", unix, now).unwrap_err();
+            assert!(error.message().contains("in the past"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_filter_that_no_stored_token_can_match_is_refused_with_the_limit_named() {
+        let later = LATEST_UNIX_TIME + 1;
+        for (limit, result) in [
+            (
+                "100",
+                filtered(|f| f.session_user_id_equal = Some("ü".repeat(101))),
+            ),
+            (
+                "user id 0",
+                filtered(|f| f.session_user_id_equal = Some("0".into())),
+            ),
+            (
+                "2147483647",
+                filtered(|f| f.created_at_greater_than_or_equal = Some(later)),
+            ),
+            (
+                "2147483647",
+                filtered(|f| f.updated_at_greater_than_or_equal = Some(later)),
+            ),
+        ] {
+            let error = result.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.message().contains(limit), "{error}");
+        }
+        assert!(filtered(|f| f.session_user_id_equal = Some("ü".repeat(100))).is_ok());
+        assert!(filtered(|f| f.created_at_less_than_or_equal = Some(later)).is_ok());
+    }
 }
