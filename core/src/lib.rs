@@ -22,11 +22,11 @@
 //! Credentials are [`Secret`]s: they are not printed by `Debug`, not part of any error, and wiped when
 //! dropped. Failures are [`Error`]s with a kind, for exceptions of the API a code, and a hint.
 
+mod account;
 pub mod blocking;
 mod cancel;
 mod client;
 mod clock;
-mod config;
 mod connect_cause;
 mod error;
 mod flight;
@@ -37,15 +37,16 @@ mod provider;
 #[cfg(unix)]
 mod queue;
 mod retry;
+mod seam;
 mod secret;
 mod threads;
 mod transport;
 mod wire;
 mod workflow;
 
+pub use account::{DEFAULT_SERVICE_URL, Need, Settings, Source, normalize_service_url};
 pub use cancel::Cancel;
 pub use client::{AdminSession, Client, ClientBuilder, Tokens, token_hash};
-pub use config::{DEFAULT_SERVICE_URL, Need, Settings, Source, normalize_service_url};
 pub use connect_cause::ConnectCause;
 pub use error::{ApiCode, ApiError, Error, ErrorKind, Hint, KsFailure, Result};
 pub use ks::{Ks, KsFields, KsInfo, KsVersion};

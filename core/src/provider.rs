@@ -17,10 +17,10 @@ use futures_util::FutureExt;
 use futures_util::future::{Shared, WeakShared};
 use zeroize::Zeroizing;
 
+use crate::account::Settings;
 use crate::cancel::{Cancel, cancelled, wait_for};
 use crate::client::{Client, dead_at_birth};
 use crate::clock::{FURTHEST_MS, millis};
-use crate::config::Settings;
 use crate::error::{ApiCode, ApiError, Error, KsFailure, Result};
 use crate::model::{HashType, Session, SessionKey, SessionRequest};
 use crate::retry::{backoff, chance};

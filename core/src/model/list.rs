@@ -1,0 +1,170 @@
+//! Lists of tokens: which, in which order, with which fields, and one page of them.
+
+use super::kinds::{HashType, SessionType, TokenStatus};
+use super::token::AppToken;
+
+/// The order of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TokenOrder {
+    /// `+createdAt`: oldest first.
+    CreatedAtAscending,
+    /// `-createdAt`: newest first.
+    CreatedAtDescending,
+    /// `+updatedAt`.
+    UpdatedAtAscending,
+    /// `-updatedAt`.
+    UpdatedAtDescending,
+}
+
+impl TokenOrder {
+    /// Every order, with the API's name for it.
+    pub const ALL: [(Self, &'static str); 4] = [
+        (Self::CreatedAtAscending, "+createdAt"),
+        (Self::CreatedAtDescending, "-createdAt"),
+        (Self::UpdatedAtAscending, "+updatedAt"),
+        (Self::UpdatedAtDescending, "-updatedAt"),
+    ];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        Self::ALL
+            .into_iter()
+            .find(|(order, _)| *order == self)
+            .map_or("", |(_, name)| name)
+    }
+}
+
+/// Which tokens to list. What is unset does not narrow the list.
+///
+/// The server filters by all of these but two: it ignores a filter by hash type or session type, so
+/// those are applied here, to each page that it sends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TokenFilter {
+    /// This id only.
+    pub id_equal: Option<String>,
+    /// These ids only.
+    pub id_in: Option<Vec<String>>,
+    /// This status only.
+    pub status_equal: Option<TokenStatus>,
+    /// These statuses only.
+    pub status_in: Option<Vec<TokenStatus>>,
+    /// Created then or later, in unix seconds.
+    pub created_at_greater_than_or_equal: Option<i64>,
+    /// Created then or earlier, in unix seconds.
+    pub created_at_less_than_or_equal: Option<i64>,
+    /// Changed then or later, in unix seconds.
+    pub updated_at_greater_than_or_equal: Option<i64>,
+    /// Changed then or earlier, in unix seconds.
+    pub updated_at_less_than_or_equal: Option<i64>,
+    /// Of this user only; case does not matter.
+    pub session_user_id_equal: Option<String>,
+    /// With this hash type only (applied here).
+    pub hash_type_equal: Option<HashType>,
+    /// With this session type only (applied here).
+    pub session_type_equal: Option<SessionType>,
+    /// The order; unset, the server promises none.
+    pub order_by: Option<TokenOrder>,
+}
+
+impl TokenFilter {
+    /// Whether a token passes the two filters that the server does not have.
+    pub(crate) fn accepts(&self, token: &AppToken) -> bool {
+        (self.hash_type_equal.is_none() || self.hash_type_equal == token.hash_type)
+            && (self.session_type_equal.is_none() || self.session_type_equal == token.session_type)
+    }
+}
+
+/// Which fields an answer is to carry: the three response profiles of the API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ResponseProfile {
+    /// `KalturaDetachedResponseProfile`: fields named with the request.
+    Detached(ProfileFields),
+    /// `KalturaResponseProfileHolder`: a profile stored on the server, by id.
+    HolderId(i64),
+    /// `KalturaResponseProfileHolder`: a profile stored on the server, by system name.
+    HolderSystemName(String),
+    /// `KalturaResponseProfile`: a named profile given with the request.
+    Full {
+        /// Its name.
+        name: String,
+        /// Its system name.
+        system_name: String,
+        /// Its fields.
+        fields: ProfileFields,
+    },
+}
+
+/// The fields of a response profile, by the API's names (`id`, `sessionPrivileges`, …).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProfileFields {
+    /// Only these.
+    Include(Vec<String>),
+    /// All but these.
+    Exclude(Vec<String>),
+}
+
+impl ResponseProfile {
+    /// Leaves the tokens' values on the server.
+    #[must_use]
+    pub fn without_secrets() -> Self {
+        Self::Detached(ProfileFields::Exclude(vec!["token".to_owned()]))
+    }
+
+    /// Whether the profile is known to keep this field; `None` for one stored on the server.
+    pub(crate) fn keeps(&self, field: &str) -> Option<bool> {
+        match self {
+            Self::Detached(fields) | Self::Full { fields, .. } => Some(match fields {
+                ProfileFields::Include(names) => names.iter().any(|name| name == field),
+                ProfileFields::Exclude(names) => !names.iter().any(|name| name == field),
+            }),
+            Self::HolderId(_) | Self::HolderSystemName(_) => None,
+        }
+    }
+}
+
+/// What to list and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListOptions {
+    /// Which tokens.
+    pub filter: TokenFilter,
+    /// Whether the tokens' values are to be sent too. They stay on the server unless this is set.
+    pub with_secrets: bool,
+    /// Which fields; unset, all but the value.
+    pub response_profile: Option<ResponseProfile>,
+}
+
+/// One page of a list, and where it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pager {
+    /// How many tokens at most, 1 to 500.
+    pub page_size: u32,
+    /// Which page, from 1.
+    pub page_index: u32,
+}
+
+impl Pager {
+    /// The most that the server puts on a page.
+    pub const MAX_PAGE_SIZE: u32 = 500;
+}
+
+impl Default for Pager {
+    fn default() -> Self {
+        Self {
+            page_size: Self::MAX_PAGE_SIZE,
+            page_index: 1,
+        }
+    }
+}
+
+/// One page of tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TokenPage {
+    /// The tokens of this page that pass the whole filter.
+    pub tokens: Vec<AppToken>,
+    /// How many tokens the server counts over all pages, by the filters that it has.
+    pub total_count: i64,
+}
