@@ -66,7 +66,7 @@ fn options(old: OldToken) -> RotateOptions {
 async fn all(client: &Client) -> Vec<AppToken> {
     let mut walk = client.tokens(ListOptions::default());
     let mut tokens = Vec::new();
-    while let Some(token) = walk.next().await {
+    while let Some(token) = walk.next_token().await {
         tokens.push(token.unwrap());
     }
     tokens
