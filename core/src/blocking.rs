@@ -515,7 +515,7 @@ impl Tokens {
         let next = async |_| {
             tokio::select! {
                 biased;
-                token = walk.next() => token.transpose(),
+                token = walk.next_token() => token.transpose(),
                 stopped = stopped => stopped,
             }
         };

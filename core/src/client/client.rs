@@ -295,8 +295,7 @@ impl Client {
     /// All tokens that pass the filter, oldest first, page by page. Of more than 500 ids those of the
     /// first 500 come first, and so on.
     ///
-    /// Every token that exists from the start of the walk to its end comes exactly once, whatever is
-    /// created or deleted meanwhile. The order is the walk's own; `order_by` must be unset.
+    /// The order is the walk's own; `order_by` must be unset. What the walk promises: see [`Tokens`].
     #[must_use]
     pub fn tokens(&self, options: ListOptions) -> Tokens {
         let client = self.clone();

@@ -16,7 +16,7 @@ pub(super) async fn all_tokens(client: &Client, filter: TokenFilter) -> Result<V
     };
     let mut walk = client.tokens(options);
     let mut tokens = Vec::new();
-    while let Some(token) = walk.next().await {
+    while let Some(token) = walk.next_token().await {
         tokens.push(token?);
     }
     Ok(tokens)

@@ -326,7 +326,7 @@ async fn more_ids_than_the_server_takes_are_all_asked_for() {
     options.filter = filter;
     let mut walk = client.tokens(options.clone());
     let mut found = Vec::new();
-    while let Some(token) = walk.next().await {
+    while let Some(token) = walk.next_token().await {
         found.push(token.unwrap().id);
     }
     found.sort();
@@ -343,7 +343,7 @@ async fn more_ids_than_the_server_takes_are_all_asked_for() {
 async fn all(client: &Client) -> BTreeSet<String> {
     let mut walk = client.tokens(ListOptions::default());
     let mut found = BTreeSet::new();
-    while let Some(token) = walk.next().await {
+    while let Some(token) = walk.next_token().await {
         found.insert(token.unwrap().id);
     }
     found

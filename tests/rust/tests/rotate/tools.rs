@@ -52,7 +52,7 @@ pub(crate) fn options(old: OldToken) -> RotateOptions {
 pub(crate) async fn all(client: &Client) -> Vec<AppToken> {
     let mut walk = client.tokens(ListOptions::default());
     let mut tokens = Vec::new();
-    while let Some(token) = walk.next().await {
+    while let Some(token) = walk.next_token().await {
         tokens.push(token.unwrap());
     }
     tokens
