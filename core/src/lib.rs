@@ -32,6 +32,7 @@ mod error;
 mod flight;
 mod ks;
 mod model;
+mod number_or_text;
 mod privileges;
 mod provider;
 #[cfg(unix)]

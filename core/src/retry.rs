@@ -189,7 +189,7 @@ mod tests {
             );
         }
         for (error, repeatable, add) in failures {
-            for action in Action::ALL {
+            for &action in Action::ALL {
                 let expected = if action == Action::TokenAdd {
                     add
                 } else {

@@ -6,8 +6,9 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::settings::{Settings, Source};
-use super::values::{NumberOrText, parse_partner_id, parse_seconds, read_text};
+use super::values::{parse_partner_id, parse_seconds, read_text};
 use crate::error::{Error, Result};
+use crate::number_or_text::NumberOrText;
 use crate::seam::trust::{self, Steers};
 use crate::secret::Secret;
 

@@ -47,6 +47,22 @@ pub enum Need {
 }
 
 /// The settings of one source. What is `None` is not set there.
+///
+/// ```
+/// use kaltura_app_token::{Need, Settings, Source};
+///
+/// let mut typed = Settings::new(Source::Explicit);
+/// typed.service_url = Some("eu".into());
+/// let environment = Settings::from_variables(|name| match name {
+///     "KALTURA_PARTNER_ID" => Some("123456".into()),
+///     _ => None,
+/// })?;
+/// let settings = Settings::resolve(&[typed, environment], Need::Exchange)?;
+/// assert_eq!(settings.partner_id, Some(123_456));
+/// assert_eq!(settings.source, Source::Environment);
+/// assert_eq!(settings.service_url_source, Some(Source::Explicit));
+/// # Ok::<(), kaltura_app_token::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Settings {

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::Read as _;
 use std::time::Duration;
 
-use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
@@ -24,22 +23,6 @@ pub(super) fn read_text(file: File, limit: usize) -> std::io::Result<Zeroizing<S
     Ok(Zeroizing::new(
         text.trim_start_matches('\u{feff}').to_owned(),
     ))
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-pub(super) enum NumberOrText {
-    Number(i64),
-    Text(String),
-}
-
-impl NumberOrText {
-    pub(super) fn text(&self) -> String {
-        match self {
-            Self::Number(number) => number.to_string(),
-            Self::Text(text) => text.trim().to_owned(),
-        }
-    }
 }
 
 /// Reads a partner id, naming where it stood when it is none.

@@ -1,7 +1,9 @@
 //! What a KS says: to be signed, and as far as it could be read.
 
 use std::fmt;
+use std::str::FromStr;
 
+use crate::error::{Error, Result};
 use crate::model::SessionType;
 
 /// The format of a KS.
@@ -20,6 +22,19 @@ impl fmt::Display for KsVersion {
             Self::V1 => "1",
             Self::V2 => "2",
         })
+    }
+}
+
+impl FromStr for KsVersion {
+    type Err = Error;
+
+    /// Reads `1` or `2`, also with a `v` before it.
+    fn from_str(text: &str) -> Result<Self> {
+        match text.trim().trim_start_matches(['v', 'V']) {
+            "1" => Ok(Self::V1),
+            "2" => Ok(Self::V2),
+            _ => Err(Error::config("the version of a KS is 1 or 2")),
+        }
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) enum Raw {
     },
     V2 {
         partner_id: String,
-        sealed: Vec<u8>,
+        sealed: Zeroizing<Vec<u8>>,
     },
 }
 
@@ -39,15 +39,16 @@ impl Raw {
         let not_a_ks = || Error::config("this is not a KS: it is neither version 1 nor version 2");
         // The server turns the URL-safe alphabet into the standard one, skips white space and is
         // strict about everything else (vectors inner_newline, illegal_char).
-        let text: Zeroizing<String> = Zeroizing::new(
+        // As large as it becomes: growing would leave copies behind that are not wiped.
+        let mut text = Zeroizing::new(String::with_capacity(ks.len()));
+        text.extend(
             ks.chars()
                 .filter(|c| !c.is_ascii_whitespace())
                 .map(|c| match c {
                     '-' => '+',
                     '_' => '/',
                     other => other,
-                })
-                .collect(),
+                }),
         );
         let bytes = LENIENT
             .decode(text.as_bytes())
@@ -61,7 +62,7 @@ impl Raw {
             let partner_id = std::str::from_utf8(&rest[..bar]).map_err(|_| not_a_ks())?;
             return Ok(Self::V2 {
                 partner_id: partner_id.to_owned(),
-                sealed: rest[bar + 1..].to_vec(),
+                sealed: rest[bar + 1..].to_vec().into(),
             });
         }
         let text = std::str::from_utf8(&bytes).map_err(|_| not_a_ks())?;

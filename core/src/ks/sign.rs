@@ -24,9 +24,9 @@ pub(super) fn sign_v2(fields: &KsFields, secret: &Secret, random: &[u8; BLOCK]) 
     cbc::Encryptor::<Aes128>::new((&*key_of(secret)).into(), &ZERO_IV.into())
         .encrypt_padded::<NoPadding>(&mut sealed, padded)
         .expect("the length is a multiple of the block");
-    let mut ks = format!("v2|{}|", fields.partner_id).into_bytes();
-    ks.extend_from_slice(&sealed);
-    Secret::new(URL_SAFE.encode(ks))
+    let prefix = format!("v2|{}|", fields.partner_id);
+    let ks = Zeroizing::new([prefix.as_bytes(), &sealed].concat());
+    Secret::new(URL_SAFE.encode(&*ks))
 }
 
 /// The fields as PHP's `http_build_query` writes them: privileges in order, then `_e _t _u _m _d`,

@@ -1,6 +1,10 @@
 //! The API's enumerations. They are open: a value that this crate does not know is kept, never an error.
 
+use std::convert::Infallible;
 use std::fmt;
+use std::str::FromStr;
+
+use crate::error::Error;
 
 /// The algorithm of a token's hash.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,7 +24,7 @@ pub enum HashType {
 
 impl HashType {
     /// Those that can be computed here.
-    pub const KNOWN: [Self; 4] = [Self::Md5, Self::Sha1, Self::Sha256, Self::Sha512];
+    pub const KNOWN: &'static [Self] = &[Self::Md5, Self::Sha1, Self::Sha256, Self::Sha512];
 
     /// The API's name for it.
     #[must_use]
@@ -39,9 +43,19 @@ impl From<&str> for HashType {
     /// Case does not matter for the known ones (the server itself accepts only upper case).
     fn from(name: &str) -> Self {
         Self::KNOWN
-            .into_iter()
+            .iter()
             .find(|known| known.as_str().eq_ignore_ascii_case(name.trim()))
+            .cloned()
             .unwrap_or_else(|| Self::Other(name.to_owned()))
+    }
+}
+
+impl FromStr for HashType {
+    type Err = Infallible;
+
+    /// As `From<&str>`.
+    fn from_str(name: &str) -> Result<Self, Infallible> {
+        Ok(Self::from(name))
     }
 }
 
@@ -83,6 +97,22 @@ macro_rules! open_integer_enum {
             }
         }
 
+        impl FromStr for $name {
+            type Err = Error;
+
+            /// Reads the API's name, in whichever case, or its number.
+            fn from_str(text: &str) -> Result<Self, Error> {
+                let text = text.trim();
+                $(if text.eq_ignore_ascii_case($text) {
+                    return Ok(Self::$variant);
+                })*
+                text.parse::<i64>().map(Self::from).map_err(|_| {
+                    let names = [$($text),*].join(", ");
+                    Error::config(format!("{text:?} is neither one of {names} nor a number"))
+                })
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 match self {
@@ -96,6 +126,15 @@ macro_rules! open_integer_enum {
 
 open_integer_enum! {
     /// The type of a session.
+    ///
+    /// ```
+    /// use kaltura_app_token::SessionType;
+    ///
+    /// assert_eq!("admin".parse::<SessionType>()?, SessionType::Admin);
+    /// assert_eq!("0".parse::<SessionType>()?, SessionType::User);
+    /// assert!("root".parse::<SessionType>().is_err());
+    /// # Ok::<(), kaltura_app_token::Error>(())
+    /// ```
     SessionType {
         /// 0: may do what its privileges and role allow.
         User = 0 "USER",

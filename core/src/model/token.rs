@@ -51,8 +51,9 @@ pub struct AppToken {
 ///
 /// let token = NewToken::new()
 ///     .description("nightly export")
-///     .session_privileges("sview:*,list:*")
+///     .session_privileges(Privileges::new().with("sview", "*")?.with("list", "*")?)
 ///     .session_duration(Duration::from_secs(3600));
+/// # Ok::<(), kaltura_app_token::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewToken {
@@ -107,7 +108,8 @@ impl NewToken {
         self
     }
 
-    /// The privileges of its sessions, such as `sview:*,list:*`.
+    /// The privileges of its sessions: [`Privileges`](crate::Privileges), or their text such as
+    /// `sview:*,list:*`.
     #[must_use]
     pub fn session_privileges(mut self, privileges: impl Into<String>) -> Self {
         self.session_privileges = Some(privileges.into());
@@ -180,7 +182,7 @@ pub enum TokenField {
 
 impl TokenField {
     /// Every one, with the API's name for it.
-    pub const ALL: [(Self, &'static str); 6] = [
+    pub const ALL: &'static [(Self, &'static str)] = &[
         (Self::SessionType, "sessionType"),
         (Self::SessionDuration, "sessionDuration"),
         (Self::SessionPrivileges, "sessionPrivileges"),

@@ -194,6 +194,12 @@ impl fmt::Display for Privileges {
     }
 }
 
+impl From<Privileges> for String {
+    fn from(privileges: Privileges) -> Self {
+        privileges.to_string()
+    }
+}
+
 impl From<&str> for Privileges {
     fn from(text: &str) -> Self {
         Self::parse(text)

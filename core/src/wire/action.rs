@@ -2,6 +2,7 @@
 
 /// Every action of the API that this crate calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Action {
     /// `appToken.add`
     TokenAdd,
@@ -27,7 +28,7 @@ pub enum Action {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: &'static [Self] = &[
         Self::TokenAdd,
         Self::TokenGet,
         Self::TokenList,

@@ -3,11 +3,14 @@
 
 use std::time::Duration;
 
-use serde::de::{DeserializeOwned, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::error::{ApiError, Error, ErrorKind, Result};
 use crate::model::{AppToken, HashType, SessionInfo, SessionType, TokenPage, TokenStatus};
+// Whole numbers come as numbers or as strings (`session.get` answers only strings, and empty ones for
+// null); texts also as numbers (`userId` of a widget session is 0).
+use crate::number_or_text::{optional_number, optional_text};
 use crate::secret::{Scrubber, Secret};
 
 /// An answer as it came, before anything was made of it.
@@ -192,94 +195,34 @@ fn is_ks(ks: &Secret) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"+/=_-".contains(&byte))
 }
 
-/// Whole numbers come as numbers or as strings (`session.get` answers only strings); an empty string
-/// is null.
-fn lenient_int<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> std::result::Result<Option<i64>, D::Error> {
-    struct Lenient;
-    impl Visitor<'_> for Lenient {
-        type Value = Option<i64>;
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("a whole number, or one in a string")
-        }
-        fn visit_i64<E>(self, value: i64) -> std::result::Result<Self::Value, E> {
-            Ok(Some(value))
-        }
-        fn visit_u64<E: serde::de::Error>(self, value: u64) -> std::result::Result<Self::Value, E> {
-            i64::try_from(value).map(Some).map_err(E::custom)
-        }
-        fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<Self::Value, E> {
-            let text = text.trim();
-            if text.is_empty() {
-                return Ok(None);
-            }
-            text.parse().map(Some).map_err(E::custom)
-        }
-        fn visit_unit<E>(self) -> std::result::Result<Self::Value, E> {
-            Ok(None)
-        }
-    }
-    deserializer.deserialize_any(Lenient)
-}
-
-/// Texts come as strings; ids and users also as numbers (`userId` of a widget session is 0).
-fn lenient_text<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> std::result::Result<Option<String>, D::Error> {
-    struct Lenient;
-    impl Visitor<'_> for Lenient {
-        type Value = Option<String>;
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("a text or a whole number")
-        }
-        fn visit_i64<E>(self, value: i64) -> std::result::Result<Self::Value, E> {
-            Ok(Some(value.to_string()))
-        }
-        fn visit_u64<E>(self, value: u64) -> std::result::Result<Self::Value, E> {
-            Ok(Some(value.to_string()))
-        }
-        fn visit_str<E>(self, text: &str) -> std::result::Result<Self::Value, E> {
-            Ok(Some(text.to_owned()))
-        }
-        fn visit_string<E>(self, text: String) -> std::result::Result<Self::Value, E> {
-            Ok(Some(text))
-        }
-        fn visit_unit<E>(self) -> std::result::Result<Self::Value, E> {
-            Ok(None)
-        }
-    }
-    deserializer.deserialize_any(Lenient)
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct TokenAnswer {
-    #[serde(default, deserialize_with = "lenient_text")]
+    #[serde(default, deserialize_with = "optional_text")]
     id: Option<String>,
     #[serde(default)]
     token: Option<Secret>,
-    #[serde(default, deserialize_with = "lenient_int")]
+    #[serde(default, deserialize_with = "optional_number")]
     partner_id: Option<i64>,
-    #[serde(default, deserialize_with = "lenient_int")]
+    #[serde(default, deserialize_with = "optional_number")]
     status: Option<i64>,
-    #[serde(default, deserialize_with = "lenient_int")]
+    #[serde(default, deserialize_with = "optional_number")]
     session_type: Option<i64>,
-    #[serde(default, deserialize_with = "lenient_int")]
+    #[serde(default, deserialize_with = "optional_number")]
     session_duration: Option<i64>,
     #[serde(default)]
     session_privileges: Option<String>,
-    #[serde(default, deserialize_with = "lenient_text")]
+    #[serde(default, deserialize_with = "optional_text")]
     session_user_id: Option<String>,
     #[serde(default)]
     hash_type: Option<String>,
     #[serde(default)]
     description: Option<String>,
-    #[serde(default, deserialize_with = "lenient_int")]
+    #[serde(default, deserialize_with = "optional_number")]
     expiry: Option<i64>,
-    #[serde(default, deserialize_with = "lenient_int")]
+    #[serde(default, deserialize_with = "optional_number")]
     created_at: Option<i64>,
-    #[serde(default, deserialize_with = "lenient_int")]
+    #[serde(default, deserialize_with = "optional_number")]
     updated_at: Option<i64>,
 }
 
@@ -318,7 +261,7 @@ impl Answer for TokenPage {
             // appToken.list/sessionUserIdEqual_unknown).
             #[serde(default)]
             objects: Vec<TokenAnswer>,
-            #[serde(deserialize_with = "lenient_int")]
+            #[serde(deserialize_with = "optional_number")]
             total_count: Option<i64>,
         }
         read_object::<PageAnswer>(body).map(|page| Self {
@@ -356,13 +299,13 @@ impl Answer for WidgetAnswer {
 pub(crate) struct SessionAnswer {
     #[serde(default)]
     ks: Option<Secret>,
-    #[serde(default, deserialize_with = "lenient_int")]
+    #[serde(default, deserialize_with = "optional_number")]
     session_type: Option<i64>,
-    #[serde(default, deserialize_with = "lenient_int")]
+    #[serde(default, deserialize_with = "optional_number")]
     partner_id: Option<i64>,
-    #[serde(default, deserialize_with = "lenient_text")]
+    #[serde(default, deserialize_with = "optional_text")]
     user_id: Option<String>,
-    #[serde(default, deserialize_with = "lenient_int")]
+    #[serde(default, deserialize_with = "optional_number")]
     expiry: Option<i64>,
     #[serde(default)]
     privileges: Option<String>,

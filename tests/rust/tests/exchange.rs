@@ -32,8 +32,9 @@ async fn every_hash_type_exchanges_and_another_one_says_what_is_wrong() {
         assert!(!session.ks.is_empty());
 
         let other = HashType::KNOWN
-            .into_iter()
+            .iter()
             .find(|known| *known != hash_type)
+            .cloned()
             .unwrap();
         let error = integrator
             .start_session(&request(&token).hash_type(other))
