@@ -38,6 +38,7 @@ mod provider;
 mod queue;
 mod retry;
 mod rotate;
+mod seam;
 mod secret;
 mod threads;
 mod transport;
