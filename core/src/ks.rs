@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Result};
 use crate::model::SessionType;
 use crate::privileges;
+use crate::seam::random;
 use crate::secret::Secret;
 
 const BLOCK: usize = 16;
@@ -136,7 +137,7 @@ impl Ks {
             return Err(Error::config("the admin secret is empty"));
         }
         match version {
-            KsVersion::V2 => Ok(sign_v2(fields, secret, &random_bytes::<BLOCK>()?)),
+            KsVersion::V2 => Ok(sign_v2(fields, secret, &random::bytes::<BLOCK>()?)),
             KsVersion::V1 => {
                 let texts = [&fields.privileges]
                     .into_iter()
@@ -147,7 +148,7 @@ impl Ks {
                         "a KS version 1 separates its fields by ; and so cannot carry one: use version 2",
                     ));
                 }
-                let random = u64::from_le_bytes(random_bytes()?);
+                let random = u64::from_le_bytes(random::bytes()?);
                 Ok(sign_v1(fields, secret, &random.to_string()))
             }
         }
@@ -211,16 +212,6 @@ impl Ks {
             over => expiry.saturating_add(DOWNLOAD_ASSET_STEP - over),
         }
     }
-}
-
-fn random_bytes<const N: usize>() -> Result<[u8; N]> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| {
-        Error::config(format!(
-            "the operating system gave no random bytes: {error}"
-        ))
-    })?;
-    Ok(bytes)
 }
 
 fn sha1(parts: &[&[u8]]) -> [u8; HASH] {

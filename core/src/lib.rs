@@ -46,6 +46,7 @@ mod wire;
 
 pub use audit::{Audit, Finding, Severity, audit, audit_tokens};
 pub use client::{AdminSession, Cancel, Client, ClientBuilder, Tokens};
+pub use clock::Clock;
 pub use config::{DEFAULT_SERVICE_URL, Need, Settings, Source, normalize_service_url};
 pub use error::{ApiCode, ApiError, Error, ErrorKind, KsFailure, Result};
 pub use exchange::token_hash;
@@ -62,7 +63,7 @@ pub use provider::{
 };
 #[cfg(unix)]
 pub use queue::{Completion, Queue, Refused};
-pub use retry::{Clock, RetryPolicy};
+pub use retry::RetryPolicy;
 pub use rotate::{
     CommandSink, Ensured, FileSink, HandOver, Journal, JournalEntry, OldToken, Resume,
     RevocationFilter, RevocationPlan, RevocationTarget, Revoked, RotateOptions, Rotated,
