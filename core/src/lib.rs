@@ -48,6 +48,7 @@ mod workflow;
 pub use account::{DEFAULT_SERVICE_URL, Need, Settings, Source, normalize_service_url};
 pub use cancel::Cancel;
 pub use client::{AdminSession, Client, ClientBuilder, Tokens, token_hash};
+pub use clock::Clock;
 pub use connect_cause::ConnectCause;
 pub use error::{ApiCode, ApiError, Error, ErrorKind, Hint, KsFailure, Result};
 pub use ks::{Ks, KsFields, KsInfo, KsVersion};
@@ -63,7 +64,7 @@ pub use provider::{
 };
 #[cfg(unix)]
 pub use queue::{Completion, Queue, Refused};
-pub use retry::{Clock, RetryPolicy};
+pub use retry::RetryPolicy;
 pub use secret::Secret;
 pub use transport::{BoxFuture, Transport, TransportAnswer, TransportError};
 pub use wire::Action;

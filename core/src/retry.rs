@@ -1,51 +1,13 @@
-//! Which failure of which action is tried again, and when. Holds the seams for time and chance, so that
-//! tests can drive both. Sends nothing itself.
+//! Which failure of which action is tried again, and when. Is told the time and the chance, sends nothing
+//! itself, and waits for nothing.
 
-use std::fmt;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, ErrorKind};
-use crate::transport::BoxFuture;
 use crate::wire::Action;
 
 /// No wait is longer, whoever asks for it, so that none is too long to be added or multiplied.
 const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
-
-/// Time, as the client sees it.
-pub trait Clock: fmt::Debug + Send + Sync {
-    /// Time since the unix epoch.
-    fn unix_now(&self) -> Duration;
-    /// Time since some moment in the past; never goes back.
-    fn steady_now(&self) -> Duration;
-    /// Waits.
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
-}
-
-/// The machine's clock, and tokio's timer.
-#[derive(Debug)]
-pub(crate) struct SystemClock(Instant);
-
-impl Default for SystemClock {
-    fn default() -> Self {
-        Self(Instant::now())
-    }
-}
-
-impl Clock for SystemClock {
-    fn unix_now(&self) -> Duration {
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-    }
-
-    fn steady_now(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(tokio::time::sleep(duration))
-    }
-}
 
 /// How often and how fast to try again: by default three times, after 1, 2 and 4 seconds, each a little
 /// more or less (section 10 of the guide).
@@ -116,12 +78,6 @@ pub(crate) fn backoff(first: Duration, failures: u32, longest: Duration, chance:
         .mul_f64(0.75 + chance / 2.0)
 }
 
-/// A number from 0 to 1, from the operating system.
-pub(crate) fn chance() -> f64 {
-    // Without randomness the waits are merely all alike.
-    getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX))
-}
-
 /// `Retry-After`: seconds, or a date held against the server's own. At most a day, however much the
 /// server asks for.
 pub(crate) fn retry_after(value: Option<&str>, server_now: SystemTime) -> Option<Duration> {
@@ -138,6 +94,8 @@ pub(crate) fn retry_after(value: Option<&str>, server_now: SystemTime) -> Option
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::*;
     use crate::error::ApiError;
 
@@ -274,13 +232,6 @@ mod tests {
                 let wait = backoff(first, failures, Duration::MAX, 1.0);
                 assert!(wait <= LONGEST_WAIT.mul_f64(1.25), "{first:?} {failures}");
             }
-        }
-    }
-
-    #[test]
-    fn chance_lies_between_zero_and_one() {
-        for _ in 0..1000 {
-            assert!((0.0..=1.0).contains(&chance()));
         }
     }
 }

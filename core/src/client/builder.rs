@@ -10,11 +10,12 @@ use super::exchange::Exchange;
 use super::sender::{Sender, Server};
 use crate::account::{DEFAULT_SERVICE_URL, Need, NetworkSettings, ServiceUrl, Settings, Source};
 use crate::cancel::CancelAll;
-use crate::clock::ServerClock;
+use crate::clock::{Clock, ServerClock, SystemClock};
 use crate::error::{Error, Result};
 use crate::ks::Ks;
 use crate::privileges::refuse_ks_fields;
-use crate::retry::{Clock, RetryPolicy, SystemClock};
+use crate::retry::RetryPolicy;
+use crate::seam::environment;
 use crate::secret::Secret;
 use crate::transport::{HttpTransport, ProxySettings, Transport, TransportOptions};
 use crate::wire;
@@ -328,7 +329,7 @@ impl TransportOptions {
     ) -> Result<Self> {
         let mut network = NetworkSettings::default();
         if read_environment {
-            network = NetworkSettings::from_variables(url, |name| std::env::var_os(name))?;
+            network = NetworkSettings::from_variables(url, environment::variable)?;
         }
         let explicit = proxy.map(|url| ProxySettings {
             url,

@@ -11,14 +11,13 @@ use super::in_doubt::look_for_it;
 use super::sender::{Call, Outcome, Sender};
 use super::walk::Tokens;
 use crate::cancel::Cancel;
-use crate::clock::{ServerTime, millis};
+use crate::clock::{Clock, ServerTime, millis};
 use crate::error::{ApiCode, Error, ErrorKind, KsFailure, Result};
 use crate::ks::KsVersion;
 use crate::model::{
     AppToken, ListOptions, NewToken, Pager, ResponseProfile, Session, SessionInfo, SessionRequest,
     SessionType, TokenPage, TokenUpdate,
 };
-use crate::retry::Clock;
 use crate::secret::Secret;
 use crate::transport::BoxFuture;
 use crate::wire::{self, Action, Answer, Form, SessionAnswer, Void};

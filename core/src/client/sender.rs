@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::cancel::{Cancel, CancelAll, Cancels, cancelled};
-use crate::clock::{Moment, ServerClock};
+use crate::clock::{Clock, Moment, ServerClock};
 use crate::error::{ApiCode, Error, ErrorKind, Result};
-use crate::retry::{Clock, RetryPolicy, chance, retry_after};
+use crate::retry::{RetryPolicy, retry_after};
+use crate::seam::random::chance;
 use crate::secret::{Scrubber, Secret};
 use crate::transport::{Transport, TransportAnswer, TransportError};
 use crate::wire::{self, Action, Answer, Form, RawAnswer};
@@ -164,7 +165,7 @@ impl Call {
         log::trace!(
             "{} in {} ms: {}",
             action.name(),
-            self.server.its_clock.moment().since(sent),
+            self.server.its_clock.moment().least_since(sent),
             if result.is_ok() { "answered" } else { "failed" }
         );
         result.map_err(|error| {

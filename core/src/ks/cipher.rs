@@ -3,22 +3,11 @@
 use sha1::{Digest, Sha1};
 use zeroize::Zeroizing;
 
-use crate::error::{Error, Result};
 use crate::secret::Secret;
 
 pub(super) const BLOCK: usize = 16;
 pub(super) const HASH: usize = 20;
 pub(super) const ZERO_IV: [u8; BLOCK] = [0; BLOCK];
-
-pub(super) fn random_bytes<const N: usize>() -> Result<[u8; N]> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| {
-        Error::config(format!(
-            "the operating system gave no random bytes: {error}"
-        ))
-    })?;
-    Ok(bytes)
-}
 
 pub(super) fn sha1(parts: &[&[u8]]) -> [u8; HASH] {
     let mut hash = Sha1::new();

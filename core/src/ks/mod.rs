@@ -11,11 +11,12 @@ pub use fields::{KsFields, KsInfo, KsVersion};
 
 use std::time::Duration;
 
-use self::cipher::{BLOCK, random_bytes};
+use self::cipher::BLOCK;
 use self::open::{Raw, open_v1, open_v2, read_v1};
 use self::sign::{sign_v1, sign_v2};
 use crate::error::{Error, Result};
 use crate::privileges;
+use crate::seam::random;
 use crate::secret::Secret;
 
 /// A KS with a `downloadasset` privilege expires on a full five minutes (vector
@@ -58,7 +59,7 @@ impl Ks {
             return Err(Error::config("the admin secret is empty"));
         }
         match version {
-            KsVersion::V2 => Ok(sign_v2(fields, secret, &random_bytes::<BLOCK>()?)),
+            KsVersion::V2 => Ok(sign_v2(fields, secret, &random::bytes::<BLOCK>()?)),
             KsVersion::V1 => {
                 let texts = [&fields.privileges]
                     .into_iter()
@@ -69,7 +70,7 @@ impl Ks {
                         "a KS version 1 separates its fields by ; and so cannot carry one: use version 2",
                     ));
                 }
-                let random = u64::from_le_bytes(random_bytes()?);
+                let random = u64::from_le_bytes(random::bytes()?);
                 Ok(sign_v1(fields, secret, &random.to_string()))
             }
         }

@@ -1,5 +1,7 @@
-//! Where the operating system is asked for what is not ours: variables, and who may change a file.
-//! Knows nothing of Kaltura, of accounts or of requests.
+//! The only places that ask the operating system for something: one file for each kind of thing. They
+//! know nothing of what it is for.
 
 pub(crate) mod environment;
+pub(crate) mod random;
+pub(crate) mod sync;
 pub(crate) mod trust;
