@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use crate::clock::{Moment, ServerClock, ServerTime, millis};
 use crate::config::{DEFAULT_SERVICE_URL, Need, NetworkSettings, ServiceUrl, Settings, Source};
+use crate::connect_cause::ConnectCause;
 use crate::error::{ApiCode, Error, ErrorKind, KsFailure, Result};
 use crate::exchange::{WidgetSession, token_hash};
 use crate::flight::Flight;
@@ -28,8 +29,8 @@ use crate::privileges::{Privileges, refuse_ks_fields};
 use crate::retry::{Clock, RetryPolicy, SystemClock, chance, retry_after};
 use crate::secret::{Scrubber, Secret};
 use crate::transport::{
-    BoxFuture, HttpTransport, ProxySettings, Transport, TransportAnswer, TransportError,
-    TransportOptions,
+    BoxFuture, ClientCertificate, Pem, ProxySettings, Transport, TransportAnswer, TransportError,
+    TransportOptions, TransportRequest, over_http,
 };
 use crate::wire::{self, Action, Answer, Form, RawAnswer, SessionAnswer, Void, WidgetAnswer};
 
@@ -72,6 +73,8 @@ pub struct ClientBuilder {
     // Its URL may hold credentials.
     proxy: Option<Secret>,
     ca_file: Option<PathBuf>,
+    ca_pem: Option<Pem>,
+    client_certificate: Option<ClientCertificate>,
     network_environment: bool,
     transport: Option<Arc<dyn Transport>>,
     clock: Option<Arc<dyn Clock>>,
@@ -94,6 +97,8 @@ impl Default for ClientBuilder {
             retry: RetryPolicy::default(),
             proxy: None,
             ca_file: None,
+            ca_pem: None,
+            client_certificate: None,
             network_environment: true,
             transport: None,
             clock: None,
@@ -222,6 +227,21 @@ impl ClientBuilder {
         self
     }
 
+    /// Certificate authorities to trust instead of the system's, in PEM; beside those of a CA file, if
+    /// there is one.
+    pub fn ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.ca_pem = Some(Pem(pem.into()));
+        self
+    }
+
+    /// A certificate to show to a server or proxy that asks for one: its chain in PEM, its own first, and
+    /// its unencrypted private key in PEM.
+    pub fn client_certificate(mut self, chain: impl Into<Vec<u8>>, key: impl Into<Secret>) -> Self {
+        let (chain, key) = (Pem(chain.into()), key.into());
+        self.client_certificate = Some(ClientCertificate { chain, key });
+        self
+    }
+
     /// Whether proxies and a CA file are also taken from the usual variables; yes unless set.
     pub fn network_environment(mut self, read: bool) -> Self {
         self.network_environment = read;
@@ -280,7 +300,7 @@ impl ClientBuilder {
         }
         let transport = match self.transport {
             Some(transport) => transport,
-            None => Arc::new(HttpTransport::new(
+            None => over_http(
                 &TransportOptions {
                     user_agent: self.user_agent,
                     connect_timeout: self.connect_timeout,
@@ -288,10 +308,13 @@ impl ClientBuilder {
                     max_response_bytes: self.max_response_bytes,
                     proxy: None,
                     ca_file: self.ca_file,
+                    ca_pem: self.ca_pem,
+                    client_certificate: self.client_certificate,
+                    read_environment: self.network_environment,
                     tls: url.is_tls(),
                 }
-                .with_network(&url, self.proxy, self.network_environment)?,
-            )?),
+                .with_network(&url, self.proxy)?,
+            )?,
         };
         let clock = self
             .clock
@@ -324,14 +347,9 @@ impl ClientBuilder {
 }
 
 impl TransportOptions {
-    fn with_network(
-        mut self,
-        url: &ServiceUrl,
-        proxy: Option<Secret>,
-        read_environment: bool,
-    ) -> Result<Self> {
+    fn with_network(mut self, url: &ServiceUrl, proxy: Option<Secret>) -> Result<Self> {
         let mut network = NetworkSettings::default();
-        if read_environment {
+        if self.read_environment {
             network = NetworkSettings::from_variables(url, |name| std::env::var_os(name))?;
         }
         let explicit = proxy.map(|url| ProxySettings {
@@ -341,7 +359,9 @@ impl TransportOptions {
         if !url.is_loopback() {
             self.proxy = explicit.or(network.proxy);
         }
-        self.ca_file = self.ca_file.or(network.ca_file);
+        if self.ca_pem.is_none() {
+            self.ca_file = self.ca_file.or(network.ca_file);
+        }
         Ok(self)
     }
 }
@@ -1328,21 +1348,19 @@ impl Client {
         let started = self.inner.clock.steady_now();
         let url = format!("{}{}", self.inner.service_url, action.path());
         let limit = left.min(self.inner.attempt_timeout);
-        let transport = &self.inner.transport;
-        let post = if action.is_repeatable() {
-            transport.post(&url, form.encode())
+        let request = TransportRequest::new(url, form.encode());
+        let request = if action.is_repeatable() {
+            request
         } else {
-            transport.post_on_new_connection(&url, form.encode())
+            request.on_new_connection()
         };
+        let progress = request.progress().clone();
+        let mut never_left = false;
         let answered = tokio::select! {
             biased;
-            answer = post => {
+            answer = self.inner.transport.post(request) => {
                 answer.map_err(|error| match error {
-                    TransportError::NotSent(cause) => Error::new(
-                        ErrorKind::Connect,
-                        format!("no connection to {}: {cause}", self.host()),
-                    )
-                    .with_hint("check the service URL, the network and the proxy"),
+                    TransportError::NotSent(cause, text) => self.not_connected(cause, &text),
                     TransportError::Interrupted(cause) => Error::new(
                         ErrorKind::Interrupted,
                         format!("the connection to {} broke: {cause}", self.host()),
@@ -1353,12 +1371,20 @@ impl Client {
                     ),
                 })
             }
-            () = wait_for(self.cancel.as_ref()) => Err(cancelled_error()),
-            () = self.inner.clock.sleep(limit) => Err(if limit < left {
-                Error::new(ErrorKind::Timeout, format!("no answer from {} within {limit:?}", self.host()))
-            } else {
-                self.total_timeout_error()
-            }),
+            () = wait_for(self.cancel.as_ref()) => {
+                never_left = progress.abandon();
+                Err(cancelled_error())
+            }
+            () = self.inner.clock.sleep(limit) => {
+                never_left = progress.abandon();
+                Err(if limit == left {
+                    self.total_timeout_error()
+                } else if never_left {
+                    self.not_connected(ConnectCause::Timeout, &format!("none within {limit:?}"))
+                } else {
+                    Error::new(ErrorKind::Timeout, format!("no answer from {} within {limit:?}", self.host()))
+                })
+            }
         };
         let result = answered.and_then(|answer| self.read(action, form, &answer, sent));
         log::trace!(
@@ -1368,7 +1394,7 @@ impl Client {
             if result.is_ok() { "answered" } else { "failed" }
         );
         result.map_err(|error| {
-            if action.is_repeatable() || !leaves_open(&error) {
+            if action.is_repeatable() || never_left || !leaves_open(&error) {
                 return error;
             }
             let cause = error.with_request(action.name()).with_attempts(1);
@@ -1448,6 +1474,11 @@ impl Client {
             .clock
             .steady_now()
             .saturating_add(self.inner.total_timeout)
+    }
+
+    fn not_connected(&self, cause: ConnectCause, text: &str) -> Error {
+        let message = format!("no connection to {}: {text}", self.host());
+        Error::new(ErrorKind::Connect, message).with_connect_cause(cause)
     }
 
     fn total_timeout_error(&self) -> Error {

@@ -8,6 +8,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::connect_cause::ConnectCause;
+
 /// The result of every fallible call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -83,6 +85,7 @@ struct Inner {
     message: String,
     hint: Option<String>,
     api: Option<ApiError>,
+    connect_cause: Option<ConnectCause>,
     http_status: Option<u16>,
     retry_after: Option<Duration>,
     request: Option<&'static str>,
@@ -98,6 +101,7 @@ impl Error {
             message: message.into(),
             hint: None,
             api: None,
+            connect_cause: None,
             http_status: None,
             retry_after: None,
             request: None,
@@ -149,6 +153,12 @@ impl Error {
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.edit().hint = Some(hint.into());
         self
+    }
+
+    /// With the hint that belongs to the cause.
+    pub(crate) fn with_connect_cause(mut self, cause: ConnectCause) -> Self {
+        self.edit().connect_cause = Some(cause);
+        self.with_hint(cause.hint())
     }
 
     pub(crate) fn with_http_status(mut self, status: u16) -> Self {
@@ -210,6 +220,12 @@ impl Error {
         self.api().map(|api| api.code.as_str())
     }
 
+    /// Why no connection came about, when the kind is [`ErrorKind::Connect`].
+    #[must_use]
+    pub fn connect_cause(&self) -> Option<ConnectCause> {
+        self.0.connect_cause
+    }
+
     /// The HTTP status, when the answer had one other than 200.
     #[must_use]
     pub fn http_status(&self) -> Option<u16> {
@@ -243,7 +259,8 @@ impl Error {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self.kind() {
-            ErrorKind::Connect | ErrorKind::Interrupted | ErrorKind::Timeout => true,
+            ErrorKind::Connect => !self.connect_cause().is_some_and(ConnectCause::is_permanent),
+            ErrorKind::Interrupted | ErrorKind::Timeout => true,
             ErrorKind::Http => self.http_status().is_some_and(is_transient_status),
             ErrorKind::Api => self.api().is_some_and(ApiError::is_transient),
             ErrorKind::Config

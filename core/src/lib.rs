@@ -27,6 +27,7 @@ pub mod blocking;
 mod client;
 mod clock;
 mod config;
+mod connect_cause;
 mod error;
 mod exchange;
 mod flight;
@@ -46,6 +47,7 @@ mod wire;
 pub use audit::{Audit, Finding, Severity, audit, audit_tokens};
 pub use client::{AdminSession, Cancel, Client, ClientBuilder, Tokens};
 pub use config::{DEFAULT_SERVICE_URL, Need, Settings, Source, normalize_service_url};
+pub use connect_cause::ConnectCause;
 pub use error::{ApiCode, ApiError, Error, ErrorKind, KsFailure, Result};
 pub use exchange::token_hash;
 pub use ks::{Ks, KsFields, KsInfo, KsVersion};
@@ -68,7 +70,9 @@ pub use rotate::{
     RotationState, RotationStep, Rotator, Sink, WriterSink, ensure, plan_revocation, revoke,
 };
 pub use secret::Secret;
-pub use transport::{BoxFuture, Transport, TransportAnswer, TransportError};
+pub use transport::{
+    BoxFuture, Phase, Progress, Transport, TransportAnswer, TransportError, TransportRequest,
+};
 pub use wire::Action;
 
 /// The README's Rust example is compiled with the documentation's.

@@ -92,7 +92,7 @@ impl RetryPolicy {
 /// an action that may be sent twice.
 fn may_repeat(action: Action, error: &Error) -> bool {
     match error.kind() {
-        ErrorKind::Connect => true,
+        ErrorKind::Connect => error.is_retryable(),
         ErrorKind::Interrupted | ErrorKind::Timeout | ErrorKind::Http | ErrorKind::Api => {
             action.is_repeatable() && error.is_retryable()
         }
@@ -137,7 +137,12 @@ pub(crate) fn retry_after(value: Option<&str>, server_now: SystemTime) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connect_cause::ConnectCause;
     use crate::error::ApiError;
+
+    fn connect(cause: ConnectCause) -> Error {
+        Error::new(ErrorKind::Connect, "").with_connect_cause(cause)
+    }
 
     fn api(code: &str) -> Error {
         Error::from_api(ApiError {
@@ -156,6 +161,14 @@ mod tests {
     fn only_what_cannot_harm_is_tried_again() {
         let failures = [
             (Error::new(ErrorKind::Connect, ""), true, true),
+            (connect(ConnectCause::Dns), true, true),
+            (connect(ConnectCause::Refused), true, true),
+            (connect(ConnectCause::Timeout), true, true),
+            (connect(ConnectCause::Proxy), true, true),
+            (connect(ConnectCause::Reset), true, true),
+            (connect(ConnectCause::Other), true, true),
+            (connect(ConnectCause::TlsTrust), false, false),
+            (connect(ConnectCause::TlsProtocol), false, false),
             (Error::new(ErrorKind::Interrupted, ""), true, false),
             (Error::new(ErrorKind::Timeout, ""), true, false),
             (http(408), true, false),

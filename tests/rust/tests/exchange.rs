@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kaltura_app_token::{
-    AdminSession, ApiCode, AppToken, BoxFuture, Client, ErrorKind, HashType, Ks, KsFailure,
-    KsVersion, ListOptions, NewToken, Pager, Secret, SessionRequest, SessionType, Transport,
-    TransportAnswer, TransportError,
+    AdminSession, ApiCode, AppToken, BoxFuture, Client, ConnectCause, ErrorKind, HashType, Ks,
+    KsFailure, KsVersion, ListOptions, NewToken, Pager, Secret, SessionRequest, SessionType,
+    Transport, TransportAnswer, TransportError, TransportRequest,
 };
 use kaltura_e2e::{admin, arrived, builder, integrator, now, sandbox};
 use kaltura_sandbox::{Fault, FaultKind};
@@ -369,10 +369,10 @@ impl Scripted {
 impl Transport for Scripted {
     fn post(
         &self,
-        url: &str,
-        body: Bytes,
+        request: TransportRequest,
     ) -> BoxFuture<'_, Result<TransportAnswer, TransportError>> {
-        self.asked.lock().unwrap().push((url.to_owned(), body));
+        let asked = (request.url().to_owned(), request.body().clone());
+        self.asked.lock().unwrap().push(asked);
         let answer = self.answers.lock().unwrap().remove(0);
         Box::pin(async move { answer })
     }
@@ -414,7 +414,12 @@ async fn answers_in_the_guides_shape_are_understood() {
 
 #[tokio::test]
 async fn a_connection_that_never_came_about_is_tried_again_even_for_a_creation() {
-    let refused = || Err(TransportError::NotSent("connection refused".into()));
+    let refused = || {
+        Err(TransportError::NotSent(
+            ConnectCause::Refused,
+            "connection refused".into(),
+        ))
+    };
     let script = Scripted::new(vec![
         refused(),
         refused(),
