@@ -46,7 +46,9 @@ fn cause(error: &reqwest::Error, through_proxy: bool) -> ConnectCause {
     if error.is_dns() {
         return ConnectCause::Dns;
     }
-    match find::<io::Error>(error).map(io::Error::kind) {
+    // One io::Error may be wrapped into another of no particular kind.
+    let io_error = chain(error).filter_map(|link| link.downcast_ref::<io::Error>());
+    match io_error.last().map(io::Error::kind) {
         Some(io::ErrorKind::ConnectionRefused) => ConnectCause::Refused,
         Some(
             io::ErrorKind::ConnectionReset
@@ -78,6 +80,7 @@ fn is_about_a_certificate(alert: AlertDescription) -> bool {
             | AlertDescription::CertificateExpired
             | AlertDescription::CertificateUnknown
             | AlertDescription::UnknownCA
+            | AlertDescription::DecryptError
             | AlertDescription::AccessDenied
             | AlertDescription::CertificateRequired
     )

@@ -266,3 +266,16 @@ pub(crate) fn over_http(_: &TransportOptions) -> Result<Arc<dyn Transport>> {
     )
     .with_hint("give the client a transport of your own, or build with the feature"))
 }
+
+#[cfg(all(test, not(feature = "reqwest")))]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use crate::{Client, ErrorKind};
+
+    #[test]
+    fn a_crate_without_a_transport_demands_one() {
+        let error = Client::builder().build().map(|_| ()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.message().starts_with("transport: "), "{error}");
+    }
+}

@@ -2,6 +2,7 @@
 //! the account's room.
 
 use hyper_util::client::proxy::matcher::Matcher;
+use url::Url;
 
 use super::ProxySettings;
 use crate::error::{Error, Result};
@@ -26,9 +27,9 @@ impl Proxy {
                 if !["http", "https"].contains(&scheme.to_ascii_lowercase().as_str()) {
                     return Err(unsupported(scheme));
                 }
-                reqwest::Url::parse(written)
+                Url::parse(written)
             }
-            None => reqwest::Url::parse(&format!("http://{written}")),
+            None => Url::parse(&format!("http://{written}")),
         }
         .map_err(|_| unusable())?;
         let host = url.host_str().ok_or_else(unusable)?;
