@@ -26,7 +26,7 @@ use crate::model::{
     SessionRequest, SessionType, TokenFilter, TokenOrder, TokenPage, TokenUpdate,
 };
 use crate::privileges::{Privileges, refuse_ks_fields};
-use crate::retry::{Clock, RetryPolicy, SystemClock, chance, retry_after};
+use crate::retry::{Clock, RetryBudget, RetryPolicy, SystemClock, chance, retry_after};
 use crate::secret::{Scrubber, Secret};
 use crate::transport::{
     BoxFuture, ClientCertificate, Pem, ProxySettings, Transport, TransportAnswer, TransportError,
@@ -335,6 +335,7 @@ impl ClientBuilder {
                 attempt_timeout: self.attempt_timeout,
                 total_timeout: self.total_timeout,
                 retry: self.retry,
+                budget: RetryBudget::default(),
                 transport,
                 server_clock: ServerClock::new(Arc::clone(&clock)),
                 clock,
@@ -429,6 +430,7 @@ struct Inner {
     attempt_timeout: Duration,
     total_timeout: Duration,
     retry: RetryPolicy,
+    budget: RetryBudget,
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     server_clock: ServerClock,
@@ -1297,6 +1299,7 @@ impl Client {
     async fn call<T: Answer>(&self, action: Action, form: &Form, deadline: Duration) -> Outcome<T> {
         let mut attempts = 0;
         let mut answer_lost = false;
+        let mut budget = self.inner.budget.call();
         let result = loop {
             let left = deadline.saturating_sub(self.inner.clock.steady_now());
             if left.is_zero() {
@@ -1304,7 +1307,10 @@ impl Client {
             }
             attempts += 1;
             let error = match self.attempt(action, form, left).await {
-                Ok(answer) => break Ok(answer),
+                Ok(answer) => {
+                    budget.succeeded(self.inner.clock.steady_now());
+                    break Ok(answer);
+                }
                 Err(error) => error,
             };
             let left = deadline.saturating_sub(self.inner.clock.steady_now());
@@ -1315,6 +1321,9 @@ impl Client {
             else {
                 break Err(error);
             };
+            if !budget.retry(&error, self.inner.clock.steady_now()) {
+                break Err(error.with_note(RetryBudget::EXHAUSTED));
+            }
             answer_lost |= leaves_open(&error);
             log::debug!(
                 "{} attempt {attempts}: {error}; again in {wait:?}",

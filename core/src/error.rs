@@ -155,6 +155,14 @@ impl Error {
         self
     }
 
+    /// Adds what else there is to say to the message.
+    pub(crate) fn with_note(mut self, note: &str) -> Self {
+        let message = &mut self.edit().message;
+        message.push_str("; ");
+        message.push_str(note);
+        self
+    }
+
     /// With the hint that belongs to the cause.
     pub(crate) fn with_connect_cause(mut self, cause: ConnectCause) -> Self {
         self.edit().connect_cause = Some(cause);

@@ -1,5 +1,7 @@
-//! Which failure of which action is tried again, and when. Holds the seams for time and chance, so that
+//! Which failure of which action is tried again, when, and within which budget. Holds the seams for time and chance, so that
 //! tests can drive both. Sends nothing itself.
+
+mod budget;
 
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -7,6 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::error::{Error, ErrorKind};
 use crate::transport::BoxFuture;
 use crate::wire::Action;
+
+pub(crate) use budget::RetryBudget;
 
 /// No wait is longer, whoever asks for it, so that none is too long to be added or multiplied.
 const LONGEST_WAIT: Duration = Duration::from_secs(86_400);

@@ -176,14 +176,19 @@ const ORDER: [(&str, &[&str]); 12] = [
     ),
 ];
 
-/// The text of a module, or of every file of one that is a folder.
+/// The text of a module: its file, and those of its folder.
 fn module_texts(module: &str) -> Vec<String> {
+    let mut texts = Vec::new();
     let file = root().join(format!("core/src/{module}.rs"));
     if file.exists() {
-        return vec![std::fs::read_to_string(file).unwrap()];
+        texts.push(std::fs::read_to_string(file).unwrap());
     }
-    let files = sources(&format!("core/src/{module}"));
-    files.into_iter().map(|(_, text)| text).collect()
+    let folder = format!("core/src/{module}");
+    if root().join(&folder).exists() {
+        texts.extend(sources(&folder).into_iter().map(|(_, text)| text));
+    }
+    assert!(!texts.is_empty(), "{module}");
+    texts
 }
 
 #[test]

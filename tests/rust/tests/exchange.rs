@@ -452,6 +452,41 @@ async fn a_connection_that_never_came_about_is_tried_again_even_for_a_creation()
 }
 
 #[tokio::test]
+async fn in_an_outage_the_calls_of_a_client_share_their_retries_and_a_lone_one_keeps_its_own() {
+    let refused = || {
+        Err(TransportError::NotSent(
+            ConnectCause::Refused,
+            String::new(),
+        ))
+    };
+    let script = Scripted::new((0..400).map(|_| refused()).collect());
+    let client = Client::builder()
+        .partner_id(1)
+        .admin_secret("secret")
+        .retry_backoff(Duration::from_millis(10))
+        .transport(script.clone())
+        .build()
+        .unwrap();
+    let crowd = (0..60).map(|_| client.get_token("1_a"));
+    let errors = futures_util::future::join_all(crowd).await;
+    let attempts = script.asked();
+    assert!(
+        (160..=165).contains(&attempts),
+        "60 calls and 100 retries: {attempts}"
+    );
+    let said = |error: &kaltura_app_token::Error| error.message().contains("not tried again");
+    let refused = errors
+        .into_iter()
+        .map(Result::unwrap_err)
+        .filter(said)
+        .count();
+    assert!(refused > 0, "an exhausted budget is said");
+
+    let error = client.get_token("1_a").await.unwrap_err();
+    assert_eq!((error.attempts(), said(&error)), (4, false), "{error}");
+}
+
+#[tokio::test]
 async fn a_locally_signed_session_is_what_the_sandbox_reads_from_it() {
     let sandbox = sandbox();
     let client = builder(&sandbox)
