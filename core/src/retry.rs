@@ -1,5 +1,5 @@
-//! Which failure of which action is tried again, when, and within which budget. Holds the seams for time and chance, so that
-//! tests can drive both. Sends nothing itself.
+//! Which failure of which action is tried again, when, and within which budget. Holds the seams for time
+//! and chance, so that tests can drive both. Sends nothing itself.
 
 mod budget;
 
