@@ -66,7 +66,9 @@ pub use provider::{
 pub use queue::{Completion, Queue, Refused};
 pub use retry::RetryPolicy;
 pub use secret::Secret;
-pub use transport::{BoxFuture, Transport, TransportAnswer, TransportError};
+pub use transport::{
+    BoxFuture, Phase, Progress, Transport, TransportAnswer, TransportError, TransportRequest,
+};
 pub use wire::Action;
 pub use workflow::{
     Audit, CommandSink, Ensured, FileSink, Finding, HandOver, Journal, JournalEntry, OldToken,

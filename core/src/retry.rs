@@ -1,10 +1,14 @@
-//! Which failure of which action is tried again, and when. Is told the time and the chance, sends nothing
-//! itself, and waits for nothing.
+//! Which failure of which action is tried again, when, and within which budget. Is told the time and the
+//! chance, sends nothing itself, and waits for nothing.
+
+mod budget;
 
 use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, ErrorKind};
 use crate::wire::Action;
+
+pub(crate) use budget::RetryBudget;
 
 /// No wait is longer, whoever asks for it, so that none is too long to be added or multiplied.
 const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
@@ -97,7 +101,12 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use super::*;
+    use crate::connect_cause::ConnectCause;
     use crate::error::ApiError;
+
+    fn connect(cause: ConnectCause) -> Error {
+        Error::new(ErrorKind::Connect, "").with_connect_cause(cause)
+    }
 
     fn api(code: &str) -> Error {
         Error::from_api(ApiError {
@@ -116,6 +125,14 @@ mod tests {
     fn only_what_cannot_harm_is_tried_again() {
         let failures = [
             (Error::new(ErrorKind::Connect, ""), true, true),
+            (connect(ConnectCause::Dns), true, true),
+            (connect(ConnectCause::Refused), true, true),
+            (connect(ConnectCause::Timeout), true, true),
+            (connect(ConnectCause::Proxy), true, true),
+            (connect(ConnectCause::Reset), true, true),
+            (connect(ConnectCause::Other), true, true),
+            (connect(ConnectCause::TlsTrust), false, false),
+            (connect(ConnectCause::TlsProtocol), false, false),
             (Error::new(ErrorKind::Interrupted, ""), true, false),
             (Error::new(ErrorKind::Timeout, ""), true, false),
             (http(408), true, false),

@@ -14,10 +14,12 @@ use crate::clock::{Clock, ServerClock, SystemClock};
 use crate::error::{Error, Result};
 use crate::ks::Ks;
 use crate::privileges::refuse_ks_fields;
-use crate::retry::RetryPolicy;
+use crate::retry::{RetryBudget, RetryPolicy};
 use crate::seam::environment;
 use crate::secret::Secret;
-use crate::transport::{HttpTransport, ProxySettings, Transport, TransportOptions};
+use crate::transport::{
+    ClientCertificate, Pem, ProxySettings, Transport, TransportOptions, over_http,
+};
 use crate::wire;
 
 /// The life of the admin session when nothing else is said: as long as the old script's.
@@ -40,6 +42,8 @@ pub struct ClientBuilder {
     // Its URL may hold credentials.
     proxy: Option<Secret>,
     ca_file: Option<PathBuf>,
+    ca_pem: Option<Pem>,
+    client_certificate: Option<ClientCertificate>,
     network_environment: bool,
     transport: Option<Arc<dyn Transport>>,
     clock: Option<Arc<dyn Clock>>,
@@ -62,6 +66,8 @@ impl Default for ClientBuilder {
             retry: RetryPolicy::default(),
             proxy: None,
             ca_file: None,
+            ca_pem: None,
+            client_certificate: None,
             network_environment: true,
             transport: None,
             clock: None,
@@ -190,6 +196,21 @@ impl ClientBuilder {
         self
     }
 
+    /// Certificate authorities to trust instead of the system's, in PEM; beside those of a CA file, if
+    /// there is one.
+    pub fn ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.ca_pem = Some(Pem(pem.into()));
+        self
+    }
+
+    /// A certificate to show to a server or proxy that asks for one: its chain in PEM, its own first, and
+    /// its unencrypted private key in PEM.
+    pub fn client_certificate(mut self, chain: impl Into<Vec<u8>>, key: impl Into<Secret>) -> Self {
+        let (chain, key) = (Pem(chain.into()), key.into());
+        self.client_certificate = Some(ClientCertificate { chain, key });
+        self
+    }
+
     /// Whether proxies and a CA file are also taken from the usual variables; yes unless set.
     pub fn network_environment(mut self, read: bool) -> Self {
         self.network_environment = read;
@@ -248,7 +269,7 @@ impl ClientBuilder {
         }
         let transport = match self.transport {
             Some(transport) => transport,
-            None => Arc::new(HttpTransport::new(
+            None => over_http(
                 &TransportOptions {
                     user_agent: self.user_agent,
                     connect_timeout: self.connect_timeout,
@@ -256,10 +277,13 @@ impl ClientBuilder {
                     max_response_bytes: self.max_response_bytes,
                     proxy: None,
                     ca_file: self.ca_file,
+                    ca_pem: self.ca_pem,
+                    client_certificate: self.client_certificate,
+                    read_environment: self.network_environment,
                     tls: url.is_tls(),
                 }
-                .with_network(&url, self.proxy, self.network_environment)?,
-            )?),
+                .with_network(&url, self.proxy)?,
+            )?,
         };
         let clock = self
             .clock
@@ -275,6 +299,7 @@ impl ClientBuilder {
             its_clock: ServerClock::new(Arc::clone(&clock)),
             clock,
             retry: self.retry,
+            budget: RetryBudget::default(),
             attempt_timeout: self.attempt_timeout,
             total_timeout: self.total_timeout,
             credentials: secret.iter().chain(&ks).cloned().collect(),
@@ -321,14 +346,9 @@ impl Client {
 }
 
 impl TransportOptions {
-    fn with_network(
-        mut self,
-        url: &ServiceUrl,
-        proxy: Option<Secret>,
-        read_environment: bool,
-    ) -> Result<Self> {
+    fn with_network(mut self, url: &ServiceUrl, proxy: Option<Secret>) -> Result<Self> {
         let mut network = NetworkSettings::default();
-        if read_environment {
+        if self.read_environment {
             network = NetworkSettings::from_variables(url, environment::variable)?;
         }
         let explicit = proxy.map(|url| ProxySettings {
@@ -338,7 +358,9 @@ impl TransportOptions {
         if !url.is_loopback() {
             self.proxy = explicit.or(network.proxy);
         }
-        self.ca_file = self.ca_file.or(network.ca_file);
+        if self.ca_pem.is_none() {
+            self.ca_file = self.ca_file.or(network.ca_file);
+        }
         Ok(self)
     }
 }

@@ -8,11 +8,12 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::cancel::{Cancel, CancelAll, Cancels, cancelled};
 use crate::clock::{Clock, Moment, ServerClock};
+use crate::connect_cause::ConnectCause;
 use crate::error::{ApiCode, Error, ErrorKind, Result};
-use crate::retry::{RetryPolicy, retry_after};
+use crate::retry::{RetryBudget, RetryPolicy, retry_after};
 use crate::seam::random::chance;
 use crate::secret::{Scrubber, Secret};
-use crate::transport::{Transport, TransportAnswer, TransportError};
+use crate::transport::{Transport, TransportAnswer, TransportError, TransportRequest};
 use crate::wire::{self, Action, Answer, Form, RawAnswer};
 
 /// Sends requests for one handle of a client. Cheap to clone; clones share all but their own limits.
@@ -30,6 +31,7 @@ pub(crate) struct Server {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) its_clock: ServerClock,
     pub(crate) retry: RetryPolicy,
+    pub(crate) budget: RetryBudget,
     pub(crate) attempt_timeout: Duration,
     pub(crate) total_timeout: Duration,
     /// The account's credentials, which no error may show.
@@ -117,19 +119,26 @@ impl Call {
     pub(crate) async fn send<T: Answer>(&self, action: Action, form: &Form) -> Outcome<T> {
         let mut attempts = 0;
         let mut answer_lost = false;
+        let mut budget = self.server.budget.call();
         let result = loop {
             if self.left().is_zero() {
                 break Err(self.took_too_long());
             }
             attempts += 1;
             let error = match self.attempt(action, form).await {
-                Ok(answer) => break Ok(answer),
+                Ok(answer) => {
+                    budget.succeeded(self.server.now());
+                    break Ok(answer);
+                }
                 Err(error) => error,
             };
             let retry = &self.server.retry;
             let Some(wait) = retry.next(action, &error, attempts, self.left(), chance()) else {
                 break Err(error);
             };
+            if !budget.retry(&error, self.server.now()) {
+                break Err(error.with_note(RetryBudget::EXHAUSTED));
+            }
             answer_lost |= leaves_open(&error);
             log::debug!(
                 "{} attempt {attempts}: {error}; again in {wait:?}",
@@ -160,7 +169,17 @@ impl Call {
             return Err(cancelled());
         }
         let sent = self.server.its_clock.moment();
-        let answered = self.cancels.guard(self.post(action, form)).await;
+        let url = format!("{}{}", self.server.service_url, action.path());
+        let request = TransportRequest::new(url, form.encode());
+        let request = if action.is_repeatable() {
+            request
+        } else {
+            request.on_new_connection()
+        };
+        let progress = request.progress().clone();
+        let answered = self.cancels.guard(self.post(request)).await;
+        // Whoever stops waiting learns whether anything has left; what has not, never will.
+        let never_left = answered.is_err() && progress.abandon();
         let result = answered.and_then(|answer| self.server.read(action, form, &answer, sent));
         log::trace!(
             "{} in {} ms: {}",
@@ -169,7 +188,7 @@ impl Call {
             if result.is_ok() { "answered" } else { "failed" }
         );
         result.map_err(|error| {
-            if action.is_repeatable() || !leaves_open(&error) {
+            if action.is_repeatable() || never_left || !leaves_open(&error) {
                 return error;
             }
             let cause = error.with_request(action.name()).with_attempts(1);
@@ -178,25 +197,24 @@ impl Call {
     }
 
     /// Brings the request to the server and its answer back, in the time that is left.
-    async fn post(&self, action: Action, form: &Form) -> Result<TransportAnswer> {
+    async fn post(&self, request: TransportRequest) -> Result<TransportAnswer> {
         let (server, left) = (&*self.server, self.left());
         let limit = left.min(server.attempt_timeout);
-        let url = format!("{}{}", server.service_url, action.path());
-        let post = if action.is_repeatable() {
-            server.transport.post(&url, form.encode())
-        } else {
-            server.transport.post_on_new_connection(&url, form.encode())
-        };
+        let progress = request.progress().clone();
         tokio::select! {
             biased;
-            answer = post => answer.map_err(|error| server.transport_error(error)),
-            () = server.clock.sleep(limit) => Err(if limit < left {
+            answer = server.transport.post(request) => {
+                answer.map_err(|error| server.transport_error(error))
+            }
+            () = server.clock.sleep(limit) => Err(if limit == left {
+                self.took_too_long()
+            } else if progress.abandon() {
+                server.not_connected(ConnectCause::Timeout, &format!("none within {limit:?}"))
+            } else {
                 Error::new(
                     ErrorKind::Timeout,
                     format!("no answer from {} within {limit:?}", server.host()),
                 )
-            } else {
-                self.took_too_long()
             }),
         }
     }
@@ -299,11 +317,7 @@ impl Server {
 
     fn transport_error(&self, error: TransportError) -> Error {
         match error {
-            TransportError::NotSent(cause) => Error::new(
-                ErrorKind::Connect,
-                format!("no connection to {}: {cause}", self.host()),
-            )
-            .with_hint("check the service URL, the network and the proxy"),
+            TransportError::NotSent(cause, text) => self.not_connected(cause, &text),
             TransportError::Interrupted(cause) => Error::new(
                 ErrorKind::Interrupted,
                 format!("the connection to {} broke: {cause}", self.host()),
@@ -313,6 +327,14 @@ impl Server {
                 format!("the server's answer is larger than {limit} bytes"),
             ),
         }
+    }
+
+    fn not_connected(&self, cause: ConnectCause, text: &str) -> Error {
+        Error::new(
+            ErrorKind::Connect,
+            format!("no connection to {}: {text}", self.host()),
+        )
+        .with_connect_cause(cause)
     }
 
     fn host(&self) -> &str {

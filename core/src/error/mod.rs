@@ -204,13 +204,16 @@ impl Error {
     }
 
     /// Why no connection came about, and the hint that belongs to it.
-    #[allow(
-        dead_code,
-        reason = "for the transport, which will tell the causes apart"
-    )]
     pub(crate) fn with_connect_cause(mut self, cause: ConnectCause) -> Self {
         self.edit().connect_cause = Some(cause);
         self.with_hint(Hint::Connection(cause))
+    }
+
+    /// Adds what else there is to say to the message.
+    pub(crate) fn with_note(mut self, note: &str) -> Self {
+        let message = format!("{}; {note}", self.message());
+        self.edit().message = printable(message, LONGEST);
+        self
     }
 
     pub(crate) fn with_hint(mut self, hint: impl Into<Hint>) -> Self {

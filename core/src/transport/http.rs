@@ -1,39 +1,47 @@
-//! The transport over reqwest. Knows URLs and proxies; knows nothing of Kaltura, of credentials, or of
-//! trying again.
+//! The transport over reqwest. Knows headers and connections; knows nothing of Kaltura, of credentials, or
+//! of trying again.
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
 use reqwest::header::{self, HeaderMap, HeaderValue};
 
+use super::body::{Gathered, LeavingBody};
+use super::failure::{failure, innermost};
+use super::proxy::Proxy;
 use super::resolver::Resolver;
 use super::tls::tls_config;
-use super::{BoxFuture, Transport, TransportAnswer, TransportError, TransportOptions};
+use super::{
+    BoxFuture, Phase, Transport, TransportAnswer, TransportError, TransportOptions,
+    TransportRequest,
+};
 use crate::error::{Error, Result};
 
 /// The transport over reqwest: HTTP/1.1, pooled connections, no redirects, no retries of its own.
 #[derive(Debug)]
-pub(crate) struct HttpTransport {
+pub(super) struct HttpTransport {
     http: reqwest::Client,
     /// The same without keeping connections.
     http_once: reqwest::Client,
+    proxy: Option<Proxy>,
     max_response_bytes: usize,
 }
 
 impl HttpTransport {
-    pub(crate) fn new(options: &TransportOptions) -> Result<Self> {
+    pub(super) fn new(options: &TransportOptions) -> Result<Self> {
         let tls = tls_config(options)?;
         let resolver = Arc::new(Resolver::default());
-        let once =
-            Self::http(options, tls.clone(), Arc::clone(&resolver))?.pool_max_idle_per_host(0);
+        let proxy = options.proxy.as_ref().map(Proxy::new).transpose()?;
+        let http = Self::http(options, tls.clone(), Arc::clone(&resolver), proxy.as_ref())?;
+        let once = Self::http(options, tls, resolver, proxy.as_ref())?.pool_max_idle_per_host(0);
         let build = |builder: reqwest::ClientBuilder| {
             builder
                 .build()
-                .map_err(|error| Error::config(format!("the HTTP client: {}", root_cause(&error))))
+                .map_err(|error| Error::config(format!("the HTTP client: {}", innermost(&error))))
         };
         Ok(Self {
-            http: build(Self::http(options, tls, resolver)?)?,
+            http: build(http)?,
             http_once: build(once)?,
+            proxy,
             max_response_bytes: options.max_response_bytes,
         })
     }
@@ -42,6 +50,7 @@ impl HttpTransport {
         options: &TransportOptions,
         tls: rustls::ClientConfig,
         resolver: Arc<Resolver>,
+        proxy: Option<&Proxy>,
     ) -> Result<reqwest::ClientBuilder> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
@@ -65,32 +74,39 @@ impl HttpTransport {
             .dns_resolver(resolver)
             // Only the proxy that the settings name, never the environment behind their back.
             .no_proxy();
-        if let Some(settings) = &options.proxy {
-            let proxy = reqwest::Proxy::all(settings.url.reveal())
-                .map_err(|_| Error::config("proxy: this is not a URL that a proxy can have"))?;
-            let except = settings
-                .no_proxy
-                .as_deref()
-                .and_then(reqwest::NoProxy::from_string);
-            builder = builder.proxy(proxy.no_proxy(except));
+        if let Some(proxy) = proxy {
+            builder = builder.proxy(proxy.for_reqwest());
         }
         Ok(builder)
     }
 
-    async fn exchange(
-        &self,
-        http: &reqwest::Client,
-        url: &str,
-        body: Bytes,
-    ) -> Result<TransportAnswer, TransportError> {
-        let mut response = http.post(url).body(body).send().await.map_err(|error| {
-            let cause = root_cause(&error);
-            if error.is_connect() {
-                TransportError::NotSent(cause)
-            } else {
-                TransportError::Interrupted(cause)
-            }
-        })?;
+    async fn exchange(&self, request: TransportRequest) -> Result<TransportAnswer, TransportError> {
+        let progress = request.progress.clone();
+        progress.connecting();
+        // Nothing is asked for an empty body, so that nothing would say that it leaves.
+        if request.body.is_empty() && !progress.start_sending() {
+            return Err(TransportError::Interrupted(
+                "the caller has gone".to_owned(),
+            ));
+        }
+        let http = if request.new_connection {
+            &self.http_once
+        } else {
+            &self.http
+        };
+        let body = reqwest::Body::wrap(LeavingBody::new(request.body, progress.clone()));
+        let mut response = http
+            .post(&request.url)
+            .body(body)
+            .send()
+            .await
+            .map_err(|error| {
+                let through = self
+                    .proxy
+                    .as_ref()
+                    .filter(|proxy| proxy.carries(&request.url));
+                failure(&error, progress.phase(), through)
+            })?;
         let text = |name| {
             let value: Option<&HeaderValue> = response.headers().get(name);
             value
@@ -104,30 +120,17 @@ impl HttpTransport {
             is_from_cache: response.headers().contains_key(header::AGE),
             retry_after: text(header::RETRY_AFTER),
             location: text(header::LOCATION),
-            body: Bytes::new(),
+            ..TransportAnswer::default()
         };
-        // Most answers are one chunk, which is then not copied.
-        let mut rest = BytesMut::new();
+        let mut body = Gathered::new(self.max_response_bytes, response.content_length())?;
         while let Some(chunk) = response
             .chunk()
             .await
-            .map_err(|error| TransportError::Interrupted(root_cause(&error)))?
+            .map_err(|error| failure(&error, Phase::Sending, None))?
         {
-            if answer.body.len() + rest.len() + chunk.len() > self.max_response_bytes {
-                return Err(TransportError::TooLarge(self.max_response_bytes));
-            }
-            if answer.body.is_empty() {
-                answer.body = chunk;
-            } else {
-                rest.extend_from_slice(&chunk);
-            }
+            body.push(chunk)?;
         }
-        if !rest.is_empty() {
-            let mut body = BytesMut::with_capacity(answer.body.len() + rest.len());
-            body.extend_from_slice(&answer.body);
-            body.extend_from_slice(&rest);
-            answer.body = body.freeze();
-        }
+        answer.body = body.finish();
         Ok(answer)
     }
 }
@@ -135,34 +138,8 @@ impl HttpTransport {
 impl Transport for HttpTransport {
     fn post(
         &self,
-        url: &str,
-        body: Bytes,
+        request: TransportRequest,
     ) -> BoxFuture<'_, Result<TransportAnswer, TransportError>> {
-        let url = url.to_owned();
-        Box::pin(async move { self.exchange(&self.http, &url, body).await })
+        Box::pin(self.exchange(request))
     }
-
-    fn post_on_new_connection(
-        &self,
-        url: &str,
-        body: Bytes,
-    ) -> BoxFuture<'_, Result<TransportAnswer, TransportError>> {
-        let url = url.to_owned();
-        Box::pin(async move { self.exchange(&self.http_once, &url, body).await })
-    }
-}
-
-/// The innermost text of an error, without the URL that reqwest puts around it.
-fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    if std::ptr::addr_eq(std::ptr::from_ref(cause), std::ptr::from_ref(error)) {
-        if error.is_timeout() {
-            return "connecting took too long".to_owned();
-        }
-        return "the connection failed".to_owned();
-    }
-    cause.to_string()
 }

@@ -11,12 +11,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use kaltura_app_token::{
-    ApiError, BoxFuture, CachedSession, Cancel, Client, ClientBuilder, Clock, ErrorKind, HashType,
-    KsFailure, MemoryCache, NewToken, Queue, Result, Secret, Session, SessionCache, SessionKey,
-    SessionProvider, SessionRequest, TokenCredentials, TokenSource, Transport, TransportAnswer,
-    TransportError, blocking,
+    ApiError, BoxFuture, CachedSession, Cancel, Client, ClientBuilder, Clock, ConnectCause,
+    ErrorKind, HashType, KsFailure, MemoryCache, NewToken, Queue, Result, Secret, Session,
+    SessionCache, SessionKey, SessionProvider, SessionRequest, TokenCredentials, TokenSource,
+    Transport, TransportAnswer, TransportError, TransportRequest, blocking,
 };
 use kaltura_e2e::{admin, arrived, builder, integrator, sandbox};
 use kaltura_sandbox::{Fault, FaultKind, Sandbox};
@@ -1246,10 +1245,9 @@ struct PanickingTransport(Arc<Stub>, Panics);
 impl Transport for PanickingTransport {
     fn post(
         &self,
-        url: &str,
-        body: Bytes,
+        request: TransportRequest,
     ) -> BoxFuture<'_, Result<TransportAnswer, TransportError>> {
-        let answer = self.0.post(url, body);
+        let answer = self.0.post(request);
         Box::pin(async {
             let answer = answer.await;
             self.1.at("transport");
@@ -1646,9 +1644,14 @@ async fn a_renewal_that_fails_after_its_caller_has_left_is_not_begun_again_at_on
 struct Nowhere(AtomicUsize);
 
 impl Transport for Nowhere {
-    fn post(&self, _: &str, _: Bytes) -> BoxFuture<'_, Result<TransportAnswer, TransportError>> {
+    fn post(&self, _: TransportRequest) -> BoxFuture<'_, Result<TransportAnswer, TransportError>> {
         self.0.fetch_add(1, Ordering::SeqCst);
-        Box::pin(async { Err(TransportError::NotSent("no route".to_owned())) })
+        Box::pin(async {
+            Err(TransportError::NotSent(
+                ConnectCause::Refused,
+                "no route".to_owned(),
+            ))
+        })
     }
 }
 

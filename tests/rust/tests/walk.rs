@@ -11,11 +11,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::StreamExt as _;
 use kaltura_app_token::{
     AdminSession, BoxFuture, Client, Error, ErrorKind, ListOptions, Pager, Transport,
-    TransportAnswer, TransportError,
+    TransportAnswer, TransportError, TransportRequest,
 };
 use kaltura_e2e::{Reply, ScriptedServer, builder, sandbox};
 
@@ -140,8 +139,13 @@ impl Walked {
 }
 
 impl Transport for ListServer {
-    fn post(&self, _: &str, body: Bytes) -> BoxFuture<'_, Result<TransportAnswer, TransportError>> {
-        let asked: Asked = form_urlencoded::parse(&body).into_owned().collect();
+    fn post(
+        &self,
+        request: TransportRequest,
+    ) -> BoxFuture<'_, Result<TransportAnswer, TransportError>> {
+        let asked: Asked = form_urlencoded::parse(request.body())
+            .into_owned()
+            .collect();
         let requests = self.requests.fetch_add(1, Ordering::SeqCst);
         assert!(requests < ENDLESS, "the walk has no end");
         let mut rows = self.rows.lock().unwrap();
