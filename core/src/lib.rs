@@ -36,6 +36,7 @@ mod provider;
 #[cfg(unix)]
 mod queue;
 mod retry;
+mod seam;
 mod secret;
 mod threads;
 mod transport;

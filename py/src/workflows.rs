@@ -227,7 +227,7 @@ pub(crate) fn revoke(
 
 /// Where a rotation hands the new token over.
 #[pyclass(frozen, module = "kaltura_app_token")]
-pub(crate) struct Sink(Arc<dyn core::Sink + Send + Sync>);
+pub(crate) struct Sink(Arc<dyn core::Sink>);
 
 #[pymethods]
 impl Sink {
@@ -371,7 +371,7 @@ pub(crate) fn rotate(
         move |client| {
             blocking::aside(client, "the rotation", async move |client| {
                 let journal = core::Journal::open(journal)?;
-                core::Rotator::new(&client, &journal, &*sink)
+                core::Rotator::new(&client, &journal, sink)
                     .progress(&|old_id, step| progress.tell(&client, old_id, step))
                     .concurrency(concurrency)
                     .rotate(&ids, &options)
@@ -405,7 +405,7 @@ pub(crate) fn resume_rotations(
         move |client| {
             blocking::aside(client, "the rotation", async move |client| {
                 let journal = core::Journal::open(journal)?;
-                core::Rotator::new(&client, &journal, &*sink)
+                core::Rotator::new(&client, &journal, sink)
                     .progress(&|old_id, step| progress.tell(&client, old_id, step))
                     .resume(how)
                     .await

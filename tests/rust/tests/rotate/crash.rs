@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::tools::{all, ids, options, properties, scratch};
@@ -34,9 +35,9 @@ async fn the_process_that_is_killed() {
         .build()
         .unwrap();
     let journal = Journal::open(text("journal")).unwrap();
-    let sink: Box<dyn Sink> = match orders["program"].as_str() {
-        Some(program) => Box::new(CommandSink::new("sh", ["-c", program])),
-        None => Box::new(FileSink::new(text("sink"))),
+    let sink: Arc<dyn Sink> = match orders["program"].as_str() {
+        Some(program) => Arc::new(CommandSink::new("sh", ["-c", program])),
+        None => Arc::new(FileSink::new(text("sink"))),
     };
     let stop = |_: &str, step: RotationStep| {
         if step.name() == text("stop") {
@@ -46,7 +47,7 @@ async fn the_process_that_is_killed() {
             }
         }
     };
-    let rotator = Rotator::new(&client, &journal, &*sink).progress(&stop);
+    let rotator = Rotator::new(&client, &journal, sink).progress(&stop);
     let old = if orders["delete"] == true {
         OldToken::DeleteNow
     } else {
@@ -153,8 +154,8 @@ impl Scene {
     }
 
     async fn resume(&self, how: Resume) -> Vec<Rotated> {
-        let (journal, sink) = (self.journal(), FileSink::new(self.sink()));
-        Rotator::new(&self.client, &journal, &sink)
+        let (journal, sink) = (self.journal(), Arc::new(FileSink::new(self.sink())));
+        Rotator::new(&self.client, &journal, sink)
             .resume(how)
             .await
             .unwrap()

@@ -1,6 +1,8 @@
 //! What is handed over to whom, and what follows when that fails.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::sync::Arc;
 
 use crate::tools::{Hands, Refusing, all, ids, mode, options, scratch, works};
 use kaltura_app_token::{
@@ -15,7 +17,7 @@ async fn tokens_are_handed_over_to_a_writer_a_file_or_a_command() {
     let sandbox = sandbox();
     let client = admin(&sandbox);
     let folder = scratch("sinks");
-    let rotate = async |name: &str, sink: &dyn Sink| {
+    let rotate = async |name: &str, sink: Arc<dyn Sink>| {
         let old = client.add_token(&NewToken::new()).await.unwrap().id;
         let journal = Journal::open(folder.join(name)).unwrap();
         let rotator = Rotator::new(&client, &journal, sink);
@@ -31,12 +33,13 @@ async fn tokens_are_handed_over_to_a_writer_a_file_or_a_command() {
         assert!(text.ends_with('\n') && text.lines().count() == 1);
     };
 
-    let mut written = Vec::new();
-    let rotated = rotate("writer", &WriterSink::new(&mut written)).await;
-    check(std::str::from_utf8(&written).unwrap(), rotated);
+    let path = folder.join("written");
+    let sink = WriterSink::new(File::create(&path).unwrap());
+    let rotated = rotate("writer", Arc::new(sink)).await;
+    check(&std::fs::read_to_string(&path).unwrap(), rotated);
 
     let path = folder.join("token-{id}.json");
-    let (old, rotated) = rotate("file", &FileSink::new(&path)).await;
+    let (old, rotated) = rotate("file", Arc::new(FileSink::new(&path))).await;
     let path = folder.join(format!("token-{old}.json"));
     check(&std::fs::read_to_string(&path).unwrap(), (old, rotated));
     assert_eq!(mode(&path), 0o600);
@@ -54,14 +57,14 @@ async fn tokens_are_handed_over_to_a_writer_a_file_or_a_command() {
         "sh",
         ["-c".as_ref(), "cat > \"$0\"".as_ref(), taken.as_os_str()],
     );
-    let rotated = rotate("command", &command).await;
+    let rotated = rotate("command", Arc::new(command)).await;
     check(&std::fs::read_to_string(&taken).unwrap(), rotated);
 
     for command in [
         CommandSink::new("false", [""; 0]),
         CommandSink::new("/no/such/program", [""; 0]),
     ] {
-        let (_, rotated) = rotate("failing", &command).await;
+        let (_, rotated) = rotate("failing", Arc::new(command)).await;
         assert!(
             rotated
                 .error
@@ -81,7 +84,7 @@ async fn a_hand_over_that_failed_is_made_again_by_resuming() {
     let old = client.add_token(&NewToken::new()).await.unwrap();
     let path = scratch("again").join("journal");
     let journal = Journal::open(&path).unwrap();
-    let rotated = Rotator::new(&client, &journal, &Refusing)
+    let rotated = Rotator::new(&client, &journal, Arc::new(Refusing))
         .rotate(&[&old.id], &options(OldToken::DeleteNow))
         .await
         .unwrap();
@@ -95,8 +98,8 @@ async fn a_hand_over_that_failed_is_made_again_by_resuming() {
     );
     assert_eq!(all(&client).await.len(), 2, "the old one stays");
 
-    let hands = Hands::default();
-    let begun_again = Rotator::new(&client, &journal, &hands);
+    let hands = Arc::new(Hands::default());
+    let begun_again = Rotator::new(&client, &journal, hands.clone());
     for id in [old.id.clone(), old.id.to_uppercase()] {
         let refused = begun_again.rotate(&[id], &RotateOptions::default()).await;
         let error = refused.unwrap_err();
@@ -105,7 +108,7 @@ async fn a_hand_over_that_failed_is_made_again_by_resuming() {
 
     drop(journal);
     let journal = Journal::open(&path).unwrap();
-    let resumed = Rotator::new(&client, &journal, &hands)
+    let resumed = Rotator::new(&client, &journal, hands.clone())
         .resume(Resume::Finish)
         .await
         .unwrap();
@@ -116,7 +119,7 @@ async fn a_hand_over_that_failed_is_made_again_by_resuming() {
     );
     works(&client, &hands.taken()[0]).await;
     assert!(
-        Rotator::new(&client, &journal, &hands)
+        Rotator::new(&client, &journal, hands.clone())
             .resume(Resume::Finish)
             .await
             .unwrap()
@@ -126,9 +129,9 @@ async fn a_hand_over_that_failed_is_made_again_by_resuming() {
 
 /// It stored the token and then failed.
 #[derive(Debug)]
-struct TakesAndFails<'a>(&'a Hands);
+struct TakesAndFails(Arc<Hands>);
 
-impl Sink for TakesAndFails<'_> {
+impl Sink for TakesAndFails {
     fn deliver(&self, handover: &HandOver) -> std::io::Result<()> {
         self.0.deliver(handover)?;
         Err(std::io::Error::other("the vault answered too late"))
@@ -141,9 +144,9 @@ async fn a_hand_over_that_failed_is_undone_only_once_the_new_token_is_gone() {
     let client = admin(&sandbox);
     let old = client.add_token(&NewToken::new()).await.unwrap();
     let journal = Journal::open(scratch("took-and-failed").join("journal")).unwrap();
-    let hands = Hands::default();
-    let sink = TakesAndFails(&hands);
-    let rotator = Rotator::new(&client, &journal, &sink);
+    let hands = Arc::new(Hands::default());
+    let sink = Arc::new(TakesAndFails(hands.clone()));
+    let rotator = Rotator::new(&client, &journal, sink);
     rotator
         .rotate(&[&old.id], &options(OldToken::DeleteNow))
         .await

@@ -1,6 +1,7 @@
 //! No old token goes before the new one is shown to be as good.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::forward::Forward;
 use crate::tools::{Hands, all, ids, options, scratch};
@@ -31,8 +32,8 @@ async fn a_new_token_that_gives_something_else_is_deleted_again() {
                 assert!(sandbox.patch_token(&new, &wrong).unwrap());
             }
         };
-        let hands = Hands::default();
-        let rotator = Rotator::new(&client, &journal, &hands).progress(&spoil);
+        let hands = Arc::new(Hands::default());
+        let rotator = Rotator::new(&client, &journal, hands.clone()).progress(&spoil);
         let rotated = rotator
             .rotate(&[&old.id], &options(OldToken::DeleteNow))
             .await
@@ -84,8 +85,8 @@ async fn what_a_session_gives_is_asked_for_where_the_exchange_does_not_say_it() 
                 assert!(sandbox.patch_token(&new, wrong).unwrap());
             }
         };
-        let hands = Hands::default();
-        let rotator = Rotator::new(&client, &journal, &hands).progress(&spoil);
+        let hands = Arc::new(Hands::default());
+        let rotator = Rotator::new(&client, &journal, hands.clone()).progress(&spoil);
         let rotated = rotator
             .rotate(&[&old.id], &options(OldToken::DeleteNow))
             .await
@@ -130,8 +131,8 @@ async fn without_any_word_of_what_a_session_gives_nothing_is_proved() {
         let token = NewToken::new().session_privileges("sview:*");
         let old = client.add_token(&token).await.unwrap();
         let journal = Journal::open(scratch("nothing").join("journal")).unwrap();
-        let hands = Hands::default();
-        let rotated = Rotator::new(&client, &journal, &hands)
+        let hands = Arc::new(Hands::default());
+        let rotated = Rotator::new(&client, &journal, hands.clone())
             .rotate(&[&old.id], &options(OldToken::DeleteNow))
             .await
             .unwrap();
