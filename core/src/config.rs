@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::fs::File;
 use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,8 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 use crate::ks::Ks;
+use crate::seam::environment;
+use crate::seam::trust::{self, Steers};
 use crate::secret::{MASK, Secret};
 use crate::transport::ProxySettings;
 
@@ -302,7 +305,7 @@ impl Settings {
     /// `Config` naming the variable that is not UTF-8, is not a number where one must stand, is set
     /// beside the one that names its file, or whose file cannot be used.
     pub fn from_env() -> Result<Self> {
-        Self::from_variables(|name| std::env::var_os(name))
+        Self::from_variables(environment::variable)
     }
 
     /// As [`Settings::from_env`], from any source of variables.
@@ -342,11 +345,34 @@ impl Settings {
 
     /// Reads a `config.json` in either of the two spellings that were in use for it.
     ///
+    /// It says to which server the credentials go. So on Unix it must belong to the user, to root, or
+    /// to the user who became root by sudo, and not be writable by everybody; that a group can write
+    /// to it is worth a warning. `KALTURA_TRUST_FILES=1` in the environment overrides this.
+    ///
     /// # Errors
-    /// `Config`: no such file, not JSON, or a value that cannot be, naming the file and the key.
+    /// `Config`: no such file, one that somebody else may have written, not JSON, or a value that
+    /// cannot be, naming the file and the key.
     pub fn from_config_file(path: &Path) -> Result<Self> {
+        Self::read_config_file(path, |file| trust::check(file, path, Steers::Configuration))
+    }
+
+    /// As [`Settings::from_config_file`], whoever may have written it.
+    ///
+    /// # Errors
+    /// As there, but for that.
+    pub fn from_trusted_config_file(path: &Path) -> Result<Self> {
+        Self::read_config_file(path, |_| Ok(None))
+    }
+
+    fn read_config_file(
+        path: &Path,
+        check: impl FnOnce(&File) -> Result<Option<String>>,
+    ) -> Result<Self> {
         let shown = path.display();
-        let text = match read_text(path, MAX_CONFIG_BYTES) {
+        let file = File::open(path);
+        let warning = file.as_ref().map_or(Ok(None), check)?;
+        let is_open_to_others = file.as_ref().is_ok_and(others_can_read);
+        let text = match file.and_then(|file| read_text(file, MAX_CONFIG_BYTES)) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(
@@ -380,6 +406,7 @@ impl Settings {
         })?;
         let key = |name: &str| format!("Configuration file '{shown}': {name}");
         let mut settings = Self::new(Source::ConfigFile(path.to_owned()));
+        settings.warnings.extend(warning);
         if let Some(value) = file.partner_id {
             let text = value.text();
             if text.starts_with('<') {
@@ -415,7 +442,7 @@ impl Settings {
             settings.admin_session_duration = Some(parse_seconds(&key(name), &value.text())?);
         }
         settings.admin_privileges = file.admin_privileges.filter(|text| !text.is_empty());
-        if settings.admin_secret.is_some() && others_can_read(path) {
+        if settings.admin_secret.is_some() && is_open_to_others {
             settings.warnings.push(format!(
                 "{shown} holds the admin secret and can be read by other users: chmod 600 {shown}"
             ));
@@ -702,7 +729,8 @@ fn read_secret(variable: &str, path: &Path) -> Result<Secret> {
         Error::config(format!("{variable}: {} {why}", path.display()))
             .with_hint("it must name a file that holds the secret alone, in one line")
     };
-    let text = read_text(path, MAX_SECRET_BYTES).map_err(|error| match error.kind() {
+    let text = File::open(path).and_then(|file| read_text(file, MAX_SECRET_BYTES));
+    let text = text.map_err(|error| match error.kind() {
         std::io::ErrorKind::InvalidData => wrong("is not UTF-8"),
         _ => wrong(&format!("cannot be read: {error}")),
     })?;
@@ -718,13 +746,11 @@ fn read_secret(variable: &str, path: &Path) -> Result<Secret> {
 }
 
 /// The text of a file, without the byte order mark that editors on Windows put first.
-fn read_text(path: &Path, limit: usize) -> std::io::Result<Zeroizing<String>> {
+fn read_text(file: File, limit: usize) -> std::io::Result<Zeroizing<String>> {
     use std::io::{Error, ErrorKind};
     // As large as it may become: growing would leave copies behind that are not wiped.
     let mut bytes = Zeroizing::new(Vec::with_capacity(limit + 1));
-    std::fs::File::open(path)?
-        .take(limit as u64 + 1)
-        .read_to_end(&mut bytes)?;
+    file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > limit {
         let what = format!("it is larger than {limit} bytes");
         return Err(Error::new(ErrorKind::FileTooLarge, what));
@@ -794,13 +820,14 @@ fn parse_seconds(named: &str, text: &str) -> Result<Duration> {
 }
 
 #[cfg(unix)]
-fn others_can_read(path: &Path) -> bool {
+fn others_can_read(file: &File) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+    file.metadata()
+        .is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
 }
 
 #[cfg(not(unix))]
-fn others_can_read(_path: &Path) -> bool {
+fn others_can_read(_file: &File) -> bool {
     false
 }
 

@@ -1,4 +1,6 @@
-//! The only places that ask the operating system for what is not the network's: files, variables and
-//! locks. Knows nothing of tokens.
+//! Where the operating system is asked for what is not ours: files, variables, and who may change a file.
+//! Knows nothing of Kaltura, of accounts or of requests.
 
 pub(crate) mod disk;
+pub(crate) mod environment;
+pub(crate) mod trust;

@@ -125,6 +125,26 @@ async fn a_link_to_a_journal_is_followed_and_no_mode_is_changed() {
     );
 }
 
+/// It names tokens that are deleted.
+#[test]
+fn a_journal_that_somebody_else_may_have_written_is_refused() {
+    let folder = scratch("planted");
+    for (name, mode) in [("everybody", 0o606), ("a group", 0o660)] {
+        let path = folder.join(name);
+        std::fs::write(&path, "").unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        let error = Journal::open(&path).expect_err(name);
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.message().contains("not trusted"), "{error}");
+    }
+    let path = folder.join("of somebody else");
+    std::fs::write(&path, "").unwrap();
+    if std::os::unix::fs::chown(&path, Some(12), None).is_ok() {
+        let error = Journal::open(&path).unwrap_err();
+        assert!(error.message().contains("not trusted"), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn a_torn_last_line_is_cut_off_and_nothing_else_is() {
     let sandbox = sandbox();

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::options::{OldToken, RotationState};
 use crate::error::{Error, Result};
 use crate::seam::disk;
+use crate::seam::trust::{self, Steers};
 use crate::threads::aside;
 
 /// One rotation, as the journal has it.
@@ -181,7 +182,7 @@ impl Journal {
     /// Opens a journal, or begins one. A file that is not a journal stays as it is.
     ///
     /// # Errors
-    /// `Config` when the file is not a journal; `Local` when it cannot be read, written and locked, which
+    /// `Config` when the file is not a journal, or somebody else may have written it; `Local` when it cannot be read, written and locked, which
     /// it cannot while somebody else has it open.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
@@ -194,6 +195,8 @@ impl Journal {
             }
         };
         let file = disk::open_to_append(&path).map_err(cannot)?;
+        // It names tokens that are deleted.
+        trust::check(&file, &path, Steers::Journal)?;
         if !disk::try_lock(&file).map_err(cannot)? {
             return Err(
                 Error::local(says("is in use: another rotation is at work with it"))
