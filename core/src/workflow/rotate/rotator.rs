@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 
 use super::journal::{Journal, JournalEntry};
 use super::options::{
-    OldToken, Progress, Resume, RotateOptions, Rotated, RotationState, RotationStep,
+    OldToken, Progress, Resume, RotateOptions, Rotated, RotationState, RotationStep, WayOut,
 };
 use super::proof::{exchange, is_final, no_value, prove};
 use super::sink::{HandOver, Sink};
@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{AppToken, TokenField, TokenFilter, TokenUpdate};
 use crate::seam::disk;
 use crate::threads::aside;
-use crate::workflow::tokens::{DEFAULT_CONCURRENCY, all_tokens, command, delete, is_not_found};
+use crate::workflow::tokens::{DEFAULT_CONCURRENCY, all_tokens, delete, is_not_found};
 
 /// How far before the moment of asking a token in doubt may have been created.
 const LOOK_BACK_SECONDS: i64 = 600;
@@ -44,7 +44,7 @@ const LOOK_BACK_SECONDS: i64 = 600;
 /// let mut options = RotateOptions::default();
 /// options.old = OldToken::Keep;
 /// for rotated in Rotator::new(&client, &journal, sink).rotate(&["1_ab12cd34"], &options).await? {
-///     println!("{} is replaced; finish with: {:?}", rotated.old_id, rotated.finish);
+///     println!("{} is replaced; ways on: {:?}", rotated.old_id, rotated.ways_out);
 /// }
 /// # Ok(())
 /// # }
@@ -174,7 +174,7 @@ impl<'a> Rotator<'a> {
                 let undone = entries.into_iter().map(|entry| async move {
                     let mut entry = entry;
                     let result = self.undo(&mut entry).await;
-                    (None, self.rotated(&entry, result.err()))
+                    (None, rotated(&entry, result.err()))
                 });
                 Ok(self.run(undone.collect()).await)
             }
@@ -220,7 +220,7 @@ impl<'a> Rotator<'a> {
         pending.sort_by_key(|(_, entry)| entry.delete_at);
         for (at, mut entry) in pending {
             let result = self.delete_old(&mut entry).await;
-            outcomes[at] = self.rotated(&entry, result.err());
+            outcomes[at] = rotated(&entry, result.err());
         }
         outcomes
     }
@@ -261,7 +261,7 @@ impl<'a> Rotator<'a> {
     ) -> (Option<JournalEntry>, Rotated) {
         let mut entry = entry;
         let result = self.advance(&mut entry, begin).await;
-        let outcome = self.rotated(&entry, result.err());
+        let outcome = rotated(&entry, result.err());
         let deletes = outcome.error.is_none() && entry.state == RotationState::HandedOver;
         (deletes.then_some(entry), outcome)
     }
@@ -497,27 +497,6 @@ impl<'a> Rotator<'a> {
         (self.progress)(&entry.old_id, step);
         Ok(())
     }
-
-    fn rotated(&self, entry: &JournalEntry, error: Option<Error>) -> Rotated {
-        let old_deleted = entry.state == RotationState::Done && entry.old != OldToken::Keep;
-        let ended = matches!(entry.state, RotationState::Done | RotationState::Undone);
-        let finish = if !ended {
-            let journal = self.journal.path().display().to_string();
-            command(&["rotate", "--resume", "--journal", &journal])
-        } else if entry.state == RotationState::Done && !old_deleted {
-            command(&["delete", &entry.old_id])
-        } else {
-            Vec::new()
-        };
-        Rotated {
-            old_id: entry.old_id.clone(),
-            new_id: entry.new_id.clone(),
-            state: Some(entry.state),
-            old_deleted,
-            error,
-            finish,
-        }
-    }
 }
 
 #[derive(Clone, Copy)]
@@ -528,6 +507,27 @@ enum Begin {
     Again,
 }
 
+fn rotated(entry: &JournalEntry, error: Option<Error>) -> Rotated {
+    let old_deleted = entry.state == RotationState::Done && entry.old != OldToken::Keep;
+    let ways_out = match entry.state {
+        RotationState::Intended | RotationState::Created | RotationState::Proved => {
+            vec![WayOut::Resume, WayOut::Undo]
+        }
+        RotationState::Delivering => vec![WayOut::Resume, WayOut::DeleteNewAndUndo],
+        RotationState::HandedOver => vec![WayOut::Resume],
+        RotationState::Done if !old_deleted => vec![WayOut::DeleteOld],
+        RotationState::Done | RotationState::Undone => Vec::new(),
+    };
+    Rotated {
+        old_id: entry.old_id.clone(),
+        new_id: entry.new_id.clone(),
+        state: Some(entry.state),
+        old_deleted,
+        error,
+        ways_out,
+    }
+}
+
 fn failed(id: &str, error: Error) -> Rotated {
     Rotated {
         old_id: id.to_owned(),
@@ -535,6 +535,6 @@ fn failed(id: &str, error: Error) -> Rotated {
         state: None,
         old_deleted: false,
         error: Some(error),
-        finish: Vec::new(),
+        ways_out: Vec::new(),
     }
 }

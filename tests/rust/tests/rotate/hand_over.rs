@@ -3,13 +3,16 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::tools::{Hands, Refusing, all, ids, mode, options, scratch, works};
 use kaltura_app_token::{
-    CommandSink, FileSink, HandOver, Journal, NewToken, OldToken, Resume, RotateOptions, Rotated,
-    RotationState, Rotator, SessionKey, SessionProvider, Sink, TokenSource, WriterSink,
+    Cancel, CommandSink, ErrorKind, FileSink, HandOver, Journal, NewToken, OldToken, Resume,
+    RotateOptions, Rotated, RotationState, Rotator, SessionKey, SessionProvider, Sink, TokenSource,
+    WayOut, WriterSink,
 };
 use kaltura_e2e::{admin, integrator, sandbox};
+use kaltura_sandbox::{Fault, FaultKind};
 use serde_json::Value;
 
 #[tokio::test]
@@ -73,7 +76,7 @@ async fn tokens_are_handed_over_to_a_writer_a_file_or_a_command() {
                 .contains("could not be handed over")
         );
         assert_eq!(rotated.state, Some(RotationState::Delivering));
-        assert!(rotated.finish.contains(&"--resume".to_owned()));
+        assert_eq!(rotated.ways_out, [WayOut::Resume, WayOut::DeleteNewAndUndo]);
     }
 }
 
@@ -161,4 +164,101 @@ async fn a_hand_over_that_failed_is_undone_only_once_the_new_token_is_gone() {
     let undone = rotator.resume(Resume::Undo).await.unwrap().remove(0);
     assert_eq!(undone.state, Some(RotationState::Undone), "{undone:?}");
     assert_eq!(ids(&all(&client).await), BTreeSet::from([old.id]));
+}
+
+/// With many tokens the same answer would be said as many times.
+#[tokio::test]
+async fn a_reason_that_many_rotations_share_is_said_once_with_every_way_out() {
+    let sandbox = sandbox();
+    let client = admin(&sandbox);
+    let mut old = Vec::new();
+    for _ in 0..5 {
+        old.push(client.add_token(&NewToken::new()).await.unwrap().id);
+    }
+    for _ in 0..4 {
+        let code = "SERVICE_FORBIDDEN".to_owned();
+        let message = "not for you".to_owned();
+        sandbox.add_fault(Fault::new(
+            "appToken.add",
+            FaultKind::Exception { code, message },
+        ));
+    }
+    let journal = Journal::open(scratch("shared-reason").join("journal")).unwrap();
+    let hands = Arc::new(Hands::default());
+    let rotator = Rotator::new(&client, &journal, hands).concurrency(1);
+    let rotated = rotator
+        .rotate(&old, &RotateOptions::default())
+        .await
+        .unwrap();
+    let refusals = Rotated::refusals(&rotated);
+    assert_eq!(refusals.len(), 1, "{refusals:?}");
+    assert_eq!(refusals[0].old_ids, old[..4]);
+    assert_eq!(refusals[0].ways_out, [WayOut::Resume, WayOut::Undo]);
+}
+
+#[tokio::test]
+async fn a_token_is_not_handed_over_into_the_journal() {
+    let sandbox = sandbox();
+    let client = admin(&sandbox);
+    let folder = scratch("into-the-journal");
+    let path = folder.join("journal");
+    let journal = Journal::open(&path).unwrap();
+    let link = folder.join("link");
+    std::os::unix::fs::symlink("journal", &link).unwrap();
+    let hard = folder.join("hard link");
+    std::fs::hard_link(&path, &hard).unwrap();
+    for output in [
+        path.clone(),
+        folder.join("../rotate-into-the-journal/journal"),
+        link,
+        hard,
+    ] {
+        let sink = Arc::new(FileSink::new(&output));
+        let rotator = Rotator::new(&client, &journal, sink);
+        let refused = rotator.rotate(&["1_a"], &RotateOptions::default()).await;
+        let error = refused.expect_err(&output.to_string_lossy());
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.message().contains("same file"), "{error}");
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), b"");
+}
+
+#[derive(Debug)]
+struct Slow(Duration);
+
+impl Sink for Slow {
+    fn deliver(&self, _: &HandOver) -> std::io::Result<()> {
+        std::thread::sleep(self.0);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_slow_hand_over_holds_up_nobody_and_is_cancelled_at_once() {
+    let sandbox = sandbox();
+    let cancel = Cancel::new();
+    let client = admin(&sandbox).with_cancel(&cancel);
+    let old = client.add_token(&NewToken::new()).await.unwrap();
+    let journal = Journal::open(scratch("slow").join("journal")).unwrap();
+    let rotator = Rotator::new(&client, &journal, Arc::new(Slow(Duration::from_secs(3))));
+    let (ids, options) = ([&old.id], RotateOptions::default());
+    let began = Instant::now();
+    let (rotated, ()) = tokio::join!(rotator.rotate(&ids, &options), async {
+        while journal
+            .unfinished()
+            .first()
+            .is_none_or(|entry| entry.state != RotationState::Delivering)
+        {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        cancel.trigger();
+    });
+    let rotated = rotated.unwrap().remove(0);
+    assert_eq!(rotated.error.unwrap().kind(), ErrorKind::Cancelled);
+    assert_eq!(rotated.state, Some(RotationState::Delivering));
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
 }

@@ -8,7 +8,7 @@ use crate::tools::{Hands, all, ids, options, properties, scratch, works};
 use kaltura_app_token::{
     ErrorKind, FileSink, HashType, Journal, NewToken, OldToken, Resume, RevocationTarget,
     RotateOptions, Rotated, RotationStep, Rotator, SessionKey, SessionProvider, SessionType,
-    TokenFilter, TokenSource, audit, ensure, plan_revocation, revoke,
+    TokenFilter, TokenSource, WayOut, audit, ensure, plan_revocation, revoke,
 };
 use kaltura_e2e::{admin, arrived, now, sandbox};
 use serde_json::json;
@@ -50,7 +50,7 @@ async fn the_new_token_is_what_the_old_one_was_and_the_old_one_stays() {
                 old_id,
                 new_id: Some(new_id),
                 error: None,
-                finish,
+                ways_out,
                 ..
             },
         ] = rotated.as_slice()
@@ -58,10 +58,7 @@ async fn the_new_token_is_what_the_old_one_was_and_the_old_one_stays() {
             panic!("{rotated:?}");
         };
         assert_eq!(*old_id, old.id);
-        assert_eq!(
-            finish.join(" "),
-            format!("kaltura-app-token delete {old_id}")
-        );
+        assert_eq!(*ways_out, [WayOut::DeleteOld]);
         let new = client.get_token(new_id).await.unwrap();
         assert_eq!(properties(&new), properties(&old));
         assert_eq!(hands.taken()[0].token, new.token.unwrap());
@@ -116,7 +113,7 @@ async fn hash_type_and_expiry_can_be_raised_on_the_way() {
         .rotate(&[old.id], &options)
         .await
         .unwrap();
-    assert!(rotated[0].error.is_none() && rotated[0].old_deleted && rotated[0].finish.is_empty());
+    assert!(rotated[0].error.is_none() && rotated[0].old_deleted && rotated[0].ways_out.is_empty());
     let tokens = all(&client).await;
     assert_eq!(tokens.len(), 1);
     assert_eq!(tokens[0].hash_type, Some(HashType::Sha256));
