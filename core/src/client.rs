@@ -19,7 +19,7 @@ use crate::config::{DEFAULT_SERVICE_URL, Need, NetworkSettings, ServiceUrl, Sett
 use crate::error::{ApiCode, Error, ErrorKind, KsFailure, Result};
 use crate::exchange::{WidgetSession, token_hash};
 use crate::flight::Flight;
-use crate::ks::{Ks, KsFields, KsVersion};
+use crate::ks::{Ks, KsFields, KsInfo, KsVersion};
 use crate::model::{
     AppToken, ListOptions, NewToken, Pager, ProfileFields, ResponseProfile, Session, SessionInfo,
     SessionRequest, SessionType, TokenFilter, TokenOrder, TokenPage, TokenUpdate,
@@ -1095,6 +1095,12 @@ impl Client {
             .with_request(Action::SessionGet.name()));
         }
         Ok(info)
+    }
+
+    /// What a session says of itself; `None` without the admin secret that signed it.
+    pub(crate) fn opened(&self, ks: &Secret) -> Option<KsInfo> {
+        let secret = self.inner.admin_secret.as_ref()?;
+        Ks::open(ks, std::slice::from_ref(secret)).ok()
     }
 
     /// Ends a session (`session.end`).

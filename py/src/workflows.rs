@@ -1,6 +1,6 @@
 //! Rotation, finding or creating, auditing and revoking: the core's workflows as functions of a client.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -333,14 +333,11 @@ impl Rotated {
     }
 }
 
-fn rotated_objects(
-    journal: PathBuf,
-) -> impl FnOnce(Python<'_>, Vec<core::Rotated>) -> PyResult<Py<PyAny>> {
-    move |py, rotated| {
-        let rotated = rotated.into_iter();
-        let rotated: Vec<_> = rotated.map(|one| Rotated(one, journal.clone())).collect();
-        rotated.into_py_any(py)
-    }
+fn with_journal(rotated: Vec<core::Rotated>, journal: &Path) -> Vec<Rotated> {
+    let rotated = rotated.into_iter();
+    rotated
+        .map(|one| Rotated(one, journal.to_owned()))
+        .collect()
 }
 
 /// Told of each step.
@@ -411,7 +408,6 @@ pub(crate) fn rotate(
     };
     let sink = Arc::clone(&sink.get().0);
     let progress = Progress::new(progress)?;
-    let shown = journal.clone();
     client.get().call(
         py,
         move |client| {
@@ -422,9 +418,10 @@ pub(crate) fn rotate(
                     .concurrency(concurrency)
                     .rotate(&ids, &options)
                     .await
+                    .map(|rotated| with_journal(rotated, journal.path()))
             })
         },
-        rotated_objects(shown),
+        |py, rotated: Vec<Rotated>| rotated.into_py_any(py),
     )
 }
 
@@ -446,7 +443,6 @@ pub(crate) fn resume_rotations(
     };
     let sink = Arc::clone(&sink.get().0);
     let progress = Progress::new(progress)?;
-    let shown = journal.clone();
     client.get().call(
         py,
         move |client| {
@@ -456,8 +452,9 @@ pub(crate) fn resume_rotations(
                     .progress(&|old_id, step| progress.tell(&client, old_id, step))
                     .resume(how)
                     .await
+                    .map(|rotated| with_journal(rotated, journal.path()))
             })
         },
-        rotated_objects(shown),
+        |py, rotated: Vec<Rotated>| rotated.into_py_any(py),
     )
 }
