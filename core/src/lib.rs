@@ -71,10 +71,10 @@ pub use transport::{
 };
 pub use wire::Action;
 pub use workflow::{
-    Audit, CommandSink, Ensured, FileSink, Finding, HandOver, Journal, JournalEntry, OldToken,
-    Resume, RevocationFilter, RevocationPlan, RevocationTarget, Revoked, RotateOptions, Rotated,
-    RotationState, RotationStep, Rotator, Severity, Sink, WriterSink, audit, audit_tokens, ensure,
-    plan_revocation, revoke,
+    Audit, CommandSink, Ensured, FileSink, Finding, Fix, HandOver, Journal, JournalEntry, OldToken,
+    Refusal, Resume, RevocationFilter, RevocationPlan, RevocationTarget, Revoked, RotateOptions,
+    Rotated, RotationState, RotationStep, Rotator, Severity, Sink, WayOut, WriterSink, audit,
+    audit_tokens, ensure, plan_revocation, revoke,
 };
 
 /// The README's Rust example is compiled with the documentation's.

@@ -13,7 +13,7 @@ use super::walk::Tokens;
 use crate::cancel::Cancel;
 use crate::clock::{Clock, ServerTime, millis};
 use crate::error::{ApiCode, Error, ErrorKind, KsFailure, Result};
-use crate::ks::KsVersion;
+use crate::ks::{Ks, KsInfo, KsVersion};
 use crate::model::{
     AppToken, ListOptions, NewToken, Pager, ResponseProfile, Session, SessionInfo, SessionRequest,
     SessionType, TokenPage, TokenUpdate,
@@ -449,6 +449,12 @@ impl Client {
             .with_request(Action::SessionGet.name()));
         }
         Ok(info)
+    }
+
+    /// What a session says of itself; `None` without the admin secret that signed it.
+    pub(crate) fn opened(&self, ks: &Secret) -> Option<KsInfo> {
+        let secret = self.admin.secret.as_ref()?;
+        Ks::open(ks, std::slice::from_ref(secret)).ok()
     }
 
     /// Ends a session (`session.end`).

@@ -16,7 +16,6 @@ const OVERRIDE: &str = "KALTURA_TRUST_FILES";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Steers {
     /// Which tokens are created and deleted.
-    #[allow(dead_code, reason = "the journal asks once it is moved")]
     Journal,
     /// Whose credentials go to which server.
     Configuration,

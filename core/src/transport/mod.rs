@@ -185,14 +185,17 @@ impl fmt::Debug for TransportAnswer {
 }
 
 /// Why there is no answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransportError {
     /// Nothing of the request has left: no connection came about. Why, and the same in words.
+    #[error("no connection: {1}")]
     NotSent(ConnectCause, String),
     /// The request, or some of it, may have arrived. What happened, in words.
+    #[error("the connection broke: {0}")]
     Interrupted(String),
     /// The answer is larger than the limit, in bytes.
+    #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
 }
 

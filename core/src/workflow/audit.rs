@@ -1,17 +1,21 @@
-//! Judging tokens: what is dangerous, pointless or unclear about them, and the command that mends it.
+//! Judging tokens: what is dangerous, pointless or unclear about them, and what would fix it. Knows no
+//! program that does so: a surface says each [`Fix`] in its own words.
 //!
 //! [`audit_tokens`] is a pure function; [`audit`] only fetches the tokens for it, without their values.
 
 use std::collections::HashMap;
 use std::fmt;
+use std::time::Duration;
 
-use super::tokens::{all_tokens, command};
+use super::tokens::all_tokens;
 use crate::client::Client;
 use crate::error::Result;
-use crate::model::{AppToken, HashType, SessionType, TokenFilter, TokenStatus};
+use crate::model::{AppToken, HashType, SessionType, TokenField, TokenFilter, TokenStatus};
 use crate::privileges::{PrivilegeUse, Privileges};
 
 const DAY_SECONDS: i64 = 86_400;
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,8 +51,38 @@ pub struct Finding {
     pub severity: Severity,
     /// What it is and what it leads to, in one line.
     pub reason: String,
-    /// The command that mends it, as its words. What stands in capitals is to be filled in.
-    pub fix: Vec<String>,
+    /// What would fix it.
+    pub fix: Fix,
+}
+
+/// What would fix a [`Finding`]. Every surface has its own words for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fix {
+    /// Deleting the token.
+    Delete,
+    /// Replacing it by one with this hash type, because a change in place would lock its users out.
+    Rotate(HashType),
+    /// Giving it this session type.
+    SessionType(SessionType),
+    /// Giving it this session duration.
+    SessionDuration(Duration),
+    /// Letting it expire after this time from now.
+    ExpireIn(Duration),
+    /// Giving it these privileges. What stands in capitals is to be filled in.
+    Privileges(String),
+    /// Taking this field off it.
+    Clear(TokenField),
+}
+
+impl Fix {
+    fn privileges(text: String) -> Self {
+        if text.is_empty() {
+            Self::Clear(TokenField::SessionPrivileges)
+        } else {
+            Self::Privileges(text)
+        }
+    }
 }
 
 /// What [`audit`] found.
@@ -57,12 +91,12 @@ pub struct Finding {
 pub struct Audit {
     /// How many tokens were looked at.
     pub tokens: usize,
-    /// The findings, token by token, the gravest of each first.
+    /// The findings, token by token, the most severe of each first.
     pub findings: Vec<Finding>,
 }
 
 impl Audit {
-    /// The gravest severity; `None` when nothing was found.
+    /// The highest severity; `None` when nothing was found.
     #[must_use]
     pub fn worst(&self) -> Option<Severity> {
         self.findings.iter().map(|finding| finding.severity).max()
@@ -86,16 +120,13 @@ pub async fn audit(client: &Client, filter: TokenFilter) -> Result<Audit> {
 /// Of a token that can no longer be exchanged only that is said.
 ///
 /// ```
-/// use kaltura_app_token::{AppToken, audit_tokens};
+/// use kaltura_app_token::{AppToken, Fix, SessionType, audit_tokens};
 ///
 /// let mut token = AppToken::default();
 /// token.id = "1_ab12cd34".into();
 /// let findings = audit_tokens(&[token], 1_800_000_000);
 /// assert_eq!(findings[0].rule, "unset-type");
-/// assert_eq!(
-///     findings[0].fix.join(" "),
-///     "kaltura-app-token update 1_ab12cd34 --session-type USER"
-/// );
+/// assert_eq!(findings[0].fix, Fix::SessionType(SessionType::User));
 /// ```
 #[must_use]
 pub fn audit_tokens(tokens: &[AppToken], now: i64) -> Vec<Finding> {
@@ -168,70 +199,47 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    fn say(
-        &mut self,
-        rule: &'static str,
-        severity: Severity,
-        reason: impl Into<String>,
-        fix: &[&str],
-    ) {
+    fn say(&mut self, rule: &'static str, severity: Severity, reason: impl Into<String>, fix: Fix) {
         self.findings.push(Finding {
             token_id: self.token.id.clone(),
             rule,
             severity,
             reason: reason.into(),
-            fix: command(fix),
+            fix,
         });
     }
 
-    fn update(
-        &mut self,
-        rule: &'static str,
-        severity: Severity,
-        reason: impl Into<String>,
-        change: [&str; 2],
-    ) {
-        let [option, value] = match change {
-            ["--privileges", ""] => ["--clear", "sessionPrivileges"],
-            change => change,
-        };
-        let id = self.token.id.clone();
-        self.say(rule, severity, reason, &["update", &id, option, value]);
-    }
-
     fn expired(&mut self) {
-        let id = self.token.id.clone();
         self.say(
             "expired",
             Severity::Low,
             "its expiry has passed: it cannot be exchanged any more",
-            &["delete", &id],
+            Fix::Delete,
         );
     }
 
     fn not_active(&mut self) {
-        let id = self.token.id.clone();
         self.say(
             "not-active",
             Severity::Low,
             "it is disabled, and no call can enable it again",
-            &["delete", &id],
+            Fix::Delete,
         );
     }
 
     fn kind_and_hash(&mut self) {
         match self.token.session_type {
-            Some(SessionType::Admin) => self.update(
+            Some(SessionType::Admin) => self.say(
                 "admin-type",
                 Severity::High,
                 "its sessions are ADMIN: they may do everything, managing tokens included",
-                ["--session-type", "USER"],
+                Fix::SessionType(SessionType::User),
             ),
-            None => self.update(
+            None => self.say(
                 "unset-type",
                 Severity::High,
                 "it has no session type: whoever exchanges it chooses, ADMIN included",
-                ["--session-type", "USER"],
+                Fix::SessionType(SessionType::User),
             ),
             Some(_) => {}
         }
@@ -242,51 +250,50 @@ impl Judge<'_> {
             HashType::Sha1 => Severity::Medium,
             _ => return,
         };
-        let id = self.token.id.clone();
         self.say(
             "weak-hash",
             severity,
             format!(
                 "it is exchanged with {hash_type}; changing that in place would lock its users out"
             ),
-            &["rotate", &id, "--hash-type", "SHA256"],
+            Fix::Rotate(HashType::Sha256),
         );
     }
 
     fn times(&mut self) {
         match self.token.expiry {
-            None => self.update(
+            None => self.say(
                 "no-expiry",
                 Severity::Low,
                 "it never expires",
-                ["--expiry", "+365d"],
+                Fix::ExpireIn(DAY * 365),
             ),
-            Some(0) => self.update(
+            Some(0) => self.say(
                 "expiry-zero",
                 Severity::Medium,
                 "its expiry is 0: never on some servers, long passed on others",
-                ["--clear", "expiry"],
+                Fix::Clear(TokenField::Expiry),
             ),
             Some(_) => {}
         }
         match self.token.session_duration {
-            None => self.update(
+            None => self.say(
                 "no-session-duration",
                 Severity::High,
                 "it has no session duration: on most servers its sessions are dead at birth",
-                ["--session-duration", "1h"],
+                Fix::SessionDuration(HOUR),
             ),
-            Some(seconds @ ..=0) => self.update(
+            Some(seconds @ ..=0) => self.say(
                 "session-duration-zero",
                 Severity::High,
                 format!("its session duration is {seconds}: its sessions are dead at birth"),
-                ["--session-duration", "1h"],
+                Fix::SessionDuration(HOUR),
             ),
-            Some(seconds) if seconds > DAY_SECONDS => self.update(
+            Some(seconds) if seconds > DAY_SECONDS => self.say(
                 "long-sessions",
                 Severity::Low,
                 format!("its sessions live for {seconds} seconds, more than a day"),
-                ["--session-duration", "24h"],
+                Fix::SessionDuration(DAY),
             ),
             Some(_) => {}
         }
@@ -301,11 +308,11 @@ impl Judge<'_> {
             .iter()
             .any(|name| privileges.get(name).is_some())
         {
-            self.update(
+            self.say(
                 "all-privileges",
                 Severity::High,
                 "its privileges hold *, which gives its sessions access to everything",
-                ["--privileges", "NAME:VALUE,NAME:VALUE"],
+                Fix::Privileges("NAME:VALUE,NAME:VALUE".to_owned()),
             );
         }
         let wide: Vec<&str> = privileges
@@ -317,11 +324,11 @@ impl Judge<'_> {
             .map(|(name, _)| name)
             .collect();
         if !wide.is_empty() {
-            self.update(
+            self.say(
                 "wide-privileges",
                 Severity::Low,
                 format!("it gives {} on everything (*)", wide.join(", ")),
-                ["--privileges", "NAME:VALUE,NAME:VALUE"],
+                Fix::Privileges("NAME:VALUE,NAME:VALUE".to_owned()),
             );
         }
         if ["setrole", "urirestrict"]
@@ -330,22 +337,22 @@ impl Judge<'_> {
         {
             let separator = if privileges.is_empty() { "" } else { "," };
             let with_role = format!("{text}{separator}setrole:ROLE_ID");
-            self.update(
+            self.say(
                 "any-action",
                 Severity::Medium,
                 "no setrole and no urirestrict: its sessions may call any action that their type allows",
-                ["--privileges", &with_role],
+                Fix::Privileges(with_role),
             );
         }
         if privileges
             .get("disableentitlement")
             .is_some_and(<[String]>::is_empty)
         {
-            self.update(
+            self.say(
                 "disableentitlement",
                 Severity::Medium,
                 "its sessions see and change content regardless of entitlements",
-                ["--privileges", &without("disableentitlement")],
+                Fix::privileges(without("disableentitlement")),
             );
         }
         if !privileges.is_empty() {
@@ -363,32 +370,32 @@ impl Judge<'_> {
             let without = privileges.clone().without(name);
             let is_flag = lint.rule == "flag-with-value";
             let leftover = is_flag && matches!(value, "True" | "False");
-            let mended = match without.clone().with_flag(name) {
+            let fixed = match without.clone().with_flag(name) {
                 // The old script meant it to be off.
                 Ok(bare) if is_flag && value != "False" => bare,
                 _ => without,
             }
             .to_string();
             if leftover {
-                self.update(
+                self.say(
                     "old-script-leftover",
                     Severity::Low,
                     format!(
                         "{} was added by the old script and never had an effect",
                         lint.privilege
                     ),
-                    ["--privileges", &mended],
+                    Fix::privileges(fixed),
                 );
             } else {
                 let severity = match lint.rule {
                     "downloadasset-rounds-expiry" => Severity::Low,
                     _ => Severity::Medium,
                 };
-                self.update(
+                self.say(
                     lint.rule,
                     severity,
                     format!("{}: {}", lint.privilege, lint.message),
-                    ["--privileges", &mended],
+                    Fix::privileges(fixed),
                 );
             }
         }
@@ -402,12 +409,11 @@ impl Judge<'_> {
         if let Some(newest) = newest
             && newest.id != self.token.id
         {
-            let id = self.token.id.clone();
             self.say(
                 "duplicate",
                 Severity::Low,
                 format!("it is just like the newer {}", newest.id),
-                &["delete", &id],
+                Fix::Delete,
             );
         }
     }

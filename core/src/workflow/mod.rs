@@ -9,12 +9,12 @@ mod revoke;
 mod rotate;
 mod tokens;
 
-pub use audit::{Audit, Finding, Severity, audit, audit_tokens};
+pub use audit::{Audit, Finding, Fix, Severity, audit, audit_tokens};
 pub use ensure::{Ensured, ensure};
 pub use revoke::{
     RevocationFilter, RevocationPlan, RevocationTarget, Revoked, plan_revocation, revoke,
 };
 pub use rotate::{
-    CommandSink, FileSink, HandOver, Journal, JournalEntry, OldToken, Resume, RotateOptions,
-    Rotated, RotationState, RotationStep, Rotator, Sink, WriterSink,
+    CommandSink, FileSink, HandOver, Journal, JournalEntry, OldToken, Refusal, Resume,
+    RotateOptions, Rotated, RotationState, RotationStep, Rotator, Sink, WayOut, WriterSink,
 };

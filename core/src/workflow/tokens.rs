@@ -35,11 +35,3 @@ pub(super) fn is_not_found(error: &Error) -> bool {
         .api()
         .is_some_and(|api| api.meaning() == ApiCode::AppTokenIdNotFound)
 }
-
-/// The words of one of our commands.
-pub(super) fn command(words: &[&str]) -> Vec<String> {
-    std::iter::once("kaltura-app-token")
-        .chain(words.iter().copied())
-        .map(str::to_owned)
-        .collect()
-}

@@ -1,15 +1,18 @@
 //! The journal of rotations: ids and intent, never a secret, on disk before the server is asked.
 
-use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::options::{OldToken, RotationState};
 use crate::error::{Error, Result};
+use crate::seam::disk;
+use crate::seam::trust::{self, Steers};
+use crate::threads::aside;
 
 /// One rotation, as the journal has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,9 +146,26 @@ fn read_line(line: &[u8]) -> Option<JournalEntry> {
 /// rotation being the one that counts. It holds ids and intent, no token values.
 ///
 /// Every line is on disk before the step that it announces. A last line that was torn by a crash is
-/// dropped. While it is open, nobody else can open it, in this process or another.
+/// dropped. While it is open, nobody else can open it, in this process or another. Clones are the same
+/// journal.
+///
+/// ```
+/// use kaltura_app_token::Journal;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("rotation.journal");
+/// let journal = Journal::open(&path)?;
+/// for entry in journal.unfinished() {
+///     println!("{}: {}", entry.old_id, entry.state.name());
+/// }
+/// assert!(Journal::open(&path).is_err(), "it is in use");
+/// # Ok::<(), kaltura_app_token::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Journal(Arc<Shared>);
+
 #[derive(Debug)]
-pub struct Journal {
+struct Shared {
     path: PathBuf,
     content: Mutex<Content>,
 }
@@ -162,66 +182,57 @@ impl Journal {
     /// Opens a journal, or begins one. A file that is not a journal stays as it is.
     ///
     /// # Errors
-    /// `Config` when the file cannot be read and written, is not a journal, or is in use.
+    /// `Config` when the file is not a journal, or somebody else may have written it; `Local` when it cannot be read, written and locked, which
+    /// it cannot while somebody else has it open.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
-        let problem =
-            |what: String| Error::config(format!("the journal '{}' {what}", path.display()));
-        let cannot = |error: io::Error| problem(format!("cannot be used: {error}"));
-        let check = |metadata: &Metadata| {
-            let is_file = metadata.is_file().then_some(());
-            is_file.ok_or_else(|| problem("cannot be used: it is not a regular file".into()))
+        let says = |what: &str| format!("the journal '{}' {what}", path.display());
+        let cannot = |error: io::Error| {
+            let what = says(&format!("cannot be used: {error}"));
+            match error.kind() {
+                io::ErrorKind::InvalidInput => Error::config(what),
+                _ => Error::local(what),
+            }
         };
-
-        // Before it is opened, too, because opening alone does something to some devices.
-        match std::fs::metadata(&path) {
-            Ok(metadata) => check(&metadata)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(cannot(error)),
-        }
-        let mut options = OpenOptions::new();
-        options.read(true).append(true).create(true);
-        only_for_its_owner(&mut options);
-        let file = options.open(&path).map_err(cannot)?;
-        check(&file.metadata().map_err(cannot)?)?;
-        if !try_lock(&file).map_err(cannot)? {
+        let file = disk::open_to_append(&path).map_err(cannot)?;
+        // It names tokens that are deleted.
+        trust::check(&file, &path, Steers::Journal)?;
+        if !disk::try_lock(&file).map_err(cannot)? {
             return Err(
-                problem("is in use: another rotation is at work with it".into())
+                Error::local(says("is in use: another rotation is at work with it"))
                     .with_hint("wait until that one has ended, or give another journal"),
             );
         }
-        sync_directory_of(&path).map_err(cannot)?;
-
         let mut content = Content {
             file,
             length: 0,
             entries: Vec::new(),
         };
         match content.read().map_err(cannot)? {
-            Some(line) => Err(problem(format!(
+            Some(line) => Err(Error::config(says(&format!(
                 "has something else in line {line}: give another file"
-            ))
+            )))
             .with_hint(
                 "nothing in the file was changed; in a journal that was damaged, take that line out, \
                  and finish its rotations rather than undo them",
             )),
-            None => Ok(Self {
+            None => Ok(Self(Arc::new(Shared {
                 path,
                 content: Mutex::new(content),
-            }),
+            }))),
         }
     }
 
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.0.path
     }
 
     /// Every rotation, as far as it has come.
     #[must_use]
     pub fn entries(&self) -> Vec<JournalEntry> {
-        self.lock().entries.clone()
+        self.0.lock().entries.clone()
     }
 
     /// The rotations that are neither done nor undone.
@@ -234,27 +245,32 @@ impl Journal {
             .collect()
     }
 
-    pub(super) fn write(&self, entry: &JournalEntry) -> Result<()> {
+    /// Puts a line on disk; waiting for the disk holds up nobody else.
+    pub(super) async fn write(&self, entry: &JournalEntry) -> Result<()> {
+        let (shared, entry) = (Arc::clone(&self.0), entry.clone());
+        aside("writing the journal", move || shared.write(entry)).await?
+    }
+}
+
+impl Shared {
+    fn write(&self, entry: JournalEntry) -> Result<()> {
         let cannot = |error: io::Error| {
-            Error::config(format!(
+            Error::local(format!(
                 "the journal '{}' cannot be written: {error}",
                 self.path.display()
             ))
         };
         let version = VERSION;
-        let mut line = serde_json::to_string(&Line { entry, version })
-            .map_err(|error| cannot(error.into()))?;
+        let mut line = serde_json::to_string(&Line {
+            entry: &entry,
+            version,
+        })
+        .map_err(|error| cannot(error.into()))?;
         line.push('\n');
         let mut content = self.lock();
-        let written = content.file.write_all(line.as_bytes());
-        if let Err(error) = written.and_then(|()| content.file.sync_data()) {
-            // Half a line in front of the next would spoil that one. Where even this fails, reading
-            // passes over it.
-            let _ = content.file.set_len(content.length);
-            return Err(cannot(error));
-        }
+        disk::append(&content.file, content.length, line.as_bytes()).map_err(cannot)?;
         content.length += line.len() as u64;
-        content.keep(entry.clone());
+        content.keep(entry);
         Ok(())
     }
 
@@ -290,7 +306,7 @@ impl Content {
             if !is_torn {
                 return Ok(Some(number));
             }
-            self.file.set_len(self.length)?;
+            disk::cut(&self.file, self.length)?;
             break;
         }
         Ok(None)
@@ -308,48 +324,8 @@ impl Content {
     }
 }
 
-/// A program that was just being started has a copy of the file for a moment, and would keep the lock.
 impl Drop for Content {
     fn drop(&mut self) {
-        #[cfg(unix)]
-        let _ = rustix::fs::flock(&self.file, rustix::fs::FlockOperation::Unlock);
+        disk::unlock(&self.file);
     }
-}
-
-/// Keeps everybody else off the file until it is closed; `false`: somebody else does.
-fn try_lock(file: &File) -> io::Result<bool> {
-    #[cfg(unix)]
-    {
-        use rustix::fs::{FlockOperation, flock};
-        match flock(file, FlockOperation::NonBlockingLockExclusive) {
-            Err(error) if error == rustix::io::Errno::WOULDBLOCK => Ok(false),
-            locked => Ok(locked.map(|()| true)?),
-        }
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = file;
-        Ok(true)
-    }
-}
-
-pub(super) fn only_for_its_owner(options: &mut OpenOptions) {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    #[cfg(not(unix))]
-    let _ = options;
-}
-
-/// Makes sure that the name of a new file survives a crash, too.
-pub(super) fn sync_directory_of(path: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        let parent = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
-        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
-    }
-    #[cfg(not(unix))]
-    let _ = path;
-    Ok(())
 }

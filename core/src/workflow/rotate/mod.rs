@@ -11,7 +11,9 @@ mod sink;
 mod successor;
 
 pub use journal::{Journal, JournalEntry};
-pub use options::{OldToken, Resume, RotateOptions, Rotated, RotationState, RotationStep};
+pub use options::{
+    OldToken, Refusal, Resume, RotateOptions, Rotated, RotationState, RotationStep, WayOut,
+};
 pub(super) use proof::privilege_set;
 pub use rotator::Rotator;
 pub use sink::{CommandSink, FileSink, HandOver, Sink, WriterSink};

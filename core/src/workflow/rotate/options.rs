@@ -127,8 +127,68 @@ pub struct Rotated {
     pub old_deleted: bool,
     /// Why it did not come to its end.
     pub error: Option<Error>,
-    /// The command that finishes, as its words; empty when nothing is left to be done.
-    pub finish: Vec<String>,
+    /// The ways on, the best one first; empty when nothing is left to be done.
+    pub ways_out: Vec<WayOut>,
+}
+
+/// What can be done about a rotation that is not at its end, or whose old token is still there. Every
+/// surface has its own words for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WayOut {
+    /// [`Rotator::resume`](crate::Rotator::resume) with [`Resume::Finish`].
+    Resume,
+    /// The same with [`Resume::Undo`]: the new token is deleted, which nobody can have yet.
+    Undo,
+    /// Where it is known that nobody uses the new token: deleting it, and then [`Resume::Undo`].
+    DeleteNewAndUndo,
+    /// Deleting the old token, once nobody uses it.
+    DeleteOld,
+}
+
+/// One reason why rotations did not come to their end.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// The reason.
+    pub error: Error,
+    /// The old tokens of the rotations that it ended.
+    pub old_ids: Vec<String>,
+    /// The ways on that all of them have.
+    pub ways_out: Vec<WayOut>,
+}
+
+impl Rotated {
+    /// Why rotations did not come to their end, each reason once with all the tokens that it concerns.
+    ///
+    /// ```
+    /// # let rotated = Vec::new();
+    /// for refusal in kaltura_app_token::Rotated::refusals(&rotated) {
+    ///     eprintln!("{}: {}", refusal.old_ids.join(", "), refusal.error);
+    /// }
+    /// ```
+    #[must_use]
+    pub fn refusals(rotated: &[Self]) -> Vec<Refusal> {
+        let mut refusals: Vec<Refusal> = Vec::new();
+        for one in rotated {
+            let Some(error) = &one.error else { continue };
+            let is_it = |refusal: &&mut Refusal| {
+                let known = &refusal.error;
+                (known.kind(), known.message(), known.hint())
+                    == (error.kind(), error.message(), error.hint())
+                    && refusal.ways_out == one.ways_out
+            };
+            match refusals.iter_mut().find(is_it) {
+                Some(refusal) => refusal.old_ids.push(one.old_id.clone()),
+                None => refusals.push(Refusal {
+                    error: error.clone(),
+                    old_ids: vec![one.old_id.clone()],
+                    ways_out: one.ways_out.clone(),
+                }),
+            }
+        }
+        refusals
+    }
 }
 
 /// How far a rotation has come.

@@ -45,21 +45,35 @@ pub(super) async fn prove(client: &Client, old_id: &str, new: &AppToken) -> Resu
         ),
     };
     Err(Error::new(
-        ErrorKind::Decode,
+        ErrorKind::Unproved,
         format!("not proved, and {old_id} stays as it is: {why}"),
     )
     .with_hint(hint))
 }
 
-/// What a session gives; `None` where the server does not say it.
+/// What a session gives: what was said when it was started, else what the server says when it is asked,
+/// else what the session itself says to whoever has the admin secret. `None` where none of them tells.
 async fn effective(client: &Client, session: Session) -> Result<Option<Effective>> {
     let said = session.privileges.as_deref();
     if let Some(known) = Effective::read(said, session.session_type, session.user_id) {
         return Ok(Some(known));
     }
-    let info = client.session_info(Some(&session.ks)).await?;
-    let said = info.privileges.as_deref();
-    Ok(Effective::read(said, info.session_type, info.user_id))
+    let asked = client.session_info(Some(&session.ks)).await;
+    if let Ok(info) = &asked {
+        let said = info.privileges.as_deref();
+        if let Some(known) = Effective::read(said, info.session_type, info.user_id.clone()) {
+            return Ok(Some(known));
+        }
+    }
+    if let Some(info) = client.opened(&session.ks) {
+        let said = info.privileges.as_deref();
+        return Ok(Effective::read(said, info.session_type, info.user_id));
+    }
+    match asked {
+        // The next answer may be another one.
+        Err(error) if error.kind() != ErrorKind::Api || error.is_retryable() => Err(error),
+        _ => Ok(None),
+    }
 }
 
 pub(super) async fn exchange(client: &Client, token: &AppToken) -> Result<Session> {
@@ -71,7 +85,7 @@ pub(super) async fn exchange(client: &Client, token: &AppToken) -> Result<Sessio
 
 pub(super) fn no_value(id: &str) -> Error {
     Error::new(
-        ErrorKind::Decode,
+        ErrorKind::Unproved,
         format!("the server does not show the value of token {id}"),
     )
 }
@@ -80,7 +94,7 @@ pub(super) fn no_value(id: &str) -> Error {
 pub(super) fn is_final(error: &Error) -> bool {
     match error.kind() {
         ErrorKind::Api => !error.is_retryable() && !is_not_found(error),
-        ErrorKind::Decode => error.request().is_none(),
+        ErrorKind::Unproved => true,
         _ => false,
     }
 }
@@ -102,7 +116,7 @@ impl Effective {
         Some(Self {
             privileges: privilege_set(privileges?),
             session_type: session_type?,
-            user_id,
+            user_id: user_id.filter(|user_id| !user_id.is_empty()),
         })
     }
 }

@@ -3,21 +3,24 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 
 use super::journal::{Journal, JournalEntry};
 use super::options::{
-    OldToken, Progress, Resume, RotateOptions, Rotated, RotationState, RotationStep,
+    OldToken, Progress, Resume, RotateOptions, Rotated, RotationState, RotationStep, WayOut,
 };
 use super::proof::{exchange, is_final, no_value, prove};
 use super::sink::{HandOver, Sink};
 use super::successor::{marked, new_mark, successor};
 use crate::client::Client;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{AppToken, TokenField, TokenFilter, TokenUpdate};
-use crate::workflow::tokens::{DEFAULT_CONCURRENCY, all_tokens, command, delete, is_not_found};
+use crate::seam::disk;
+use crate::threads::aside;
+use crate::workflow::tokens::{DEFAULT_CONCURRENCY, all_tokens, delete, is_not_found};
 
 /// How far before the moment of asking a token in doubt may have been created.
 const LOOK_BACK_SECONDS: i64 = 600;
@@ -32,15 +35,16 @@ const LOOK_BACK_SECONDS: i64 = 600;
 /// found again. The hand-over happens at least once: after a crash in the middle of it, twice.
 ///
 /// ```no_run
+/// use std::sync::Arc;
 /// use kaltura_app_token::{Client, FileSink, Journal, OldToken, RotateOptions, Rotator};
 ///
 /// # async fn run(client: Client) -> kaltura_app_token::Result<()> {
 /// let journal = Journal::open("rotation.journal")?;
-/// let sink = FileSink::new("/run/secrets/kaltura.json");
+/// let sink = Arc::new(FileSink::new("/run/secrets/kaltura.json"));
 /// let mut options = RotateOptions::default();
 /// options.old = OldToken::Keep;
-/// for rotated in Rotator::new(&client, &journal, &sink).rotate(&["1_ab12cd34"], &options).await? {
-///     println!("{} is replaced; finish with: {:?}", rotated.old_id, rotated.finish);
+/// for rotated in Rotator::new(&client, &journal, sink).rotate(&["1_ab12cd34"], &options).await? {
+///     println!("{} is replaced; ways on: {:?}", rotated.old_id, rotated.ways_out);
 /// }
 /// # Ok(())
 /// # }
@@ -49,7 +53,7 @@ const LOOK_BACK_SECONDS: i64 = 600;
 pub struct Rotator<'a> {
     client: &'a Client,
     journal: &'a Journal,
-    sink: &'a dyn Sink,
+    sink: Arc<dyn Sink>,
     progress: &'a Progress<'a>,
     concurrency: usize,
 }
@@ -66,7 +70,7 @@ impl fmt::Debug for Rotator<'_> {
 
 impl<'a> Rotator<'a> {
     /// A rotator that works on four tokens at a time.
-    pub fn new(client: &'a Client, journal: &'a Journal, sink: &'a dyn Sink) -> Self {
+    pub fn new(client: &'a Client, journal: &'a Journal, sink: Arc<dyn Sink>) -> Self {
         Self {
             client,
             journal,
@@ -123,7 +127,7 @@ impl<'a> Rotator<'a> {
         if seen.is_empty() {
             return Err(Error::config("there is no token to rotate"));
         }
-        self.sink.check(seen.len())?;
+        self.check_sink(ids.iter().map(|id| id.as_ref().trim()))?;
         let begun = ids.iter().map(|id| {
             let id = id.as_ref().trim();
             async move {
@@ -160,7 +164,7 @@ impl<'a> Rotator<'a> {
         }
         match how {
             Resume::Finish => {
-                self.sink.check(entries.len())?;
+                self.check_sink(entries.iter().map(|entry| entry.old_id.as_str()))?;
                 let resumed = entries
                     .into_iter()
                     .map(|entry| self.hand_over(entry, Begin::Again));
@@ -170,11 +174,27 @@ impl<'a> Rotator<'a> {
                 let undone = entries.into_iter().map(|entry| async move {
                     let mut entry = entry;
                     let result = self.undo(&mut entry).await;
-                    (None, self.rotated(&entry, result.err()))
+                    (None, rotated(&entry, result.err()))
                 });
                 Ok(self.run(undone.collect()).await)
             }
         }
+    }
+
+    fn check_sink<'b>(&self, old_ids: impl Iterator<Item = &'b str>) -> Result<()> {
+        let old_ids: Vec<_> = old_ids.map(str::to_owned).collect();
+        let mut files = old_ids.iter().filter_map(|id| self.sink.file(id));
+        let journal = self.journal.path();
+        if files.any(|file| disk::is_same_file(journal, &file)) {
+            return Err(Error::config(format!(
+                "the new token and the journal are to be written to the same file, '{}'",
+                journal.display()
+            ))
+            .with_hint(
+                "the journal is needed once the token is there: give each a file of its own",
+            ));
+        }
+        self.sink.check(&old_ids)
     }
 
     /// Carries rotations to the hand-over, so many at a time, and then deletes what is to be deleted,
@@ -200,7 +220,7 @@ impl<'a> Rotator<'a> {
         pending.sort_by_key(|(_, entry)| entry.delete_at);
         for (at, mut entry) in pending {
             let result = self.delete_old(&mut entry).await;
-            outcomes[at] = self.rotated(&entry, result.err());
+            outcomes[at] = rotated(&entry, result.err());
         }
         outcomes
     }
@@ -227,7 +247,7 @@ impl<'a> Rotator<'a> {
         };
         // What cannot be created is refused before anything is written.
         self.client.preview_add(&successor(&old, &entry)?)?;
-        self.journal.write(&entry)?;
+        self.journal.write(&entry).await?;
         (self.progress)(id, RotationStep::Intended);
         Ok(entry)
     }
@@ -241,7 +261,7 @@ impl<'a> Rotator<'a> {
     ) -> (Option<JournalEntry>, Rotated) {
         let mut entry = entry;
         let result = self.advance(&mut entry, begin).await;
-        let outcome = self.rotated(&entry, result.err());
+        let outcome = rotated(&entry, result.err());
         let deletes = outcome.error.is_none() && entry.state == RotationState::HandedOver;
         (deletes.then_some(entry), outcome)
     }
@@ -255,7 +275,8 @@ impl<'a> Rotator<'a> {
             };
             (self.progress)(&entry.old_id, RotationStep::Created);
             entry.new_id = Some(created.id.clone());
-            self.write(entry, RotationState::Created, RotationStep::Named)?;
+            self.write(entry, RotationState::Created, RotationStep::Named)
+                .await?;
             new = Some(created);
         }
         if entry.state == RotationState::Created {
@@ -272,7 +293,8 @@ impl<'a> Rotator<'a> {
                 }
                 return Err(error);
             }
-            self.write(entry, RotationState::Proved, RotationStep::Proved)?;
+            self.write(entry, RotationState::Proved, RotationStep::Proved)
+                .await?;
         }
         if matches!(
             entry.state,
@@ -280,9 +302,10 @@ impl<'a> Rotator<'a> {
         ) {
             let new = self.client.get_token(entry.new_id()?).await?;
             if entry.state == RotationState::Proved {
-                self.write(entry, RotationState::Delivering, RotationStep::Delivering)?;
+                self.write(entry, RotationState::Delivering, RotationStep::Delivering)
+                    .await?;
             }
-            self.deliver(entry, &new)?;
+            self.deliver(entry, &new).await?;
             (self.progress)(&entry.old_id, RotationStep::Delivered);
             entry.delete_at = match entry.old {
                 OldToken::Keep => None,
@@ -292,7 +315,8 @@ impl<'a> Rotator<'a> {
                     Some(self.client.server_now().saturating_add(wait))
                 }
             };
-            self.write(entry, RotationState::HandedOver, RotationStep::HandedOver)?;
+            self.write(entry, RotationState::HandedOver, RotationStep::HandedOver)
+                .await?;
         }
         if entry.old == OldToken::Keep {
             self.finish(entry).await?;
@@ -320,7 +344,7 @@ impl<'a> Rotator<'a> {
         // the journal, and whatever bears it is deleted in the end.
         let mark = std::mem::replace(&mut entry.rotation, new_mark()?);
         entry.earlier_marks.push(mark);
-        self.journal.write(entry)?;
+        self.journal.write(entry).await?;
         self.create(entry).await
     }
 
@@ -355,20 +379,37 @@ impl<'a> Rotator<'a> {
         Ok(())
     }
 
-    fn deliver(&self, entry: &JournalEntry, new: &AppToken) -> Result<()> {
+    async fn deliver(&self, entry: &JournalEntry, new: &AppToken) -> Result<()> {
         let handover = HandOver {
             old_id: entry.old_id.clone(),
             id: new.id.clone(),
             token: new.token.clone().ok_or_else(|| no_value(&new.id))?,
             hash_type: new.hash_type.clone(),
         };
-        self.sink.deliver(&handover).map_err(|error| {
-            Error::config(format!(
-                "token {}, which replaces {}, could not be handed over: {error}",
-                new.id, entry.old_id
-            ))
-            .with_hint("resume the rotation: the new token is there and named in the journal")
-        })
+        let sink = Arc::clone(&self.sink);
+        let delivery = aside("the hand-over", move || sink.deliver(&handover));
+        let delivered = match self.client.cancel() {
+            // What took the token goes on to its end; the journal says that somebody may have it.
+            Some(cancel) => tokio::select! {
+                delivered = delivery => delivered,
+                () = cancel.triggered() => return Err(Error::new(
+                    ErrorKind::Cancelled,
+                    format!("cancelled while token {} was being handed over", new.id),
+                )),
+            },
+            None => delivery.await,
+        };
+        delivered
+            .and_then(|delivered| delivered.map_err(|error| Error::local(error.to_string())))
+            .map_err(|error| {
+                Error::local(format!(
+                    "token {}, which replaces {}, could not be handed over: {}",
+                    new.id,
+                    entry.old_id,
+                    error.message()
+                ))
+                .with_hint("resume the rotation: the new token is there and named in the journal")
+            })
     }
 
     async fn delete_old(&self, entry: &mut JournalEntry) -> Result<()> {
@@ -388,6 +429,7 @@ impl<'a> Rotator<'a> {
     async fn finish(&self, entry: &mut JournalEntry) -> Result<()> {
         self.delete_strays(entry).await?;
         self.write(entry, RotationState::Done, RotationStep::Finished)
+            .await
     }
 
     /// Deletes the new token unless somebody may have it.
@@ -419,6 +461,7 @@ impl<'a> Rotator<'a> {
             delete(self.client, &token.id).await?;
         }
         self.write(entry, RotationState::Undone, RotationStep::Undone)
+            .await
     }
 
     async fn is_gone(&self, id: &str) -> bool {
@@ -439,41 +482,20 @@ impl<'a> Rotator<'a> {
         Ok(())
     }
 
-    fn write(
+    async fn write(
         &self,
         entry: &mut JournalEntry,
         state: RotationState,
         step: RotationStep,
     ) -> Result<()> {
         let before = std::mem::replace(&mut entry.state, state);
-        if let Err(error) = self.journal.write(entry) {
+        if let Err(error) = self.journal.write(entry).await {
             // What is not on disk was not reached.
             entry.state = before;
             return Err(error);
         }
         (self.progress)(&entry.old_id, step);
         Ok(())
-    }
-
-    fn rotated(&self, entry: &JournalEntry, error: Option<Error>) -> Rotated {
-        let old_deleted = entry.state == RotationState::Done && entry.old != OldToken::Keep;
-        let ended = matches!(entry.state, RotationState::Done | RotationState::Undone);
-        let finish = if !ended {
-            let journal = self.journal.path().display().to_string();
-            command(&["rotate", "--resume", "--journal", &journal])
-        } else if entry.state == RotationState::Done && !old_deleted {
-            command(&["delete", &entry.old_id])
-        } else {
-            Vec::new()
-        };
-        Rotated {
-            old_id: entry.old_id.clone(),
-            new_id: entry.new_id.clone(),
-            state: Some(entry.state),
-            old_deleted,
-            error,
-            finish,
-        }
     }
 }
 
@@ -485,6 +507,27 @@ enum Begin {
     Again,
 }
 
+fn rotated(entry: &JournalEntry, error: Option<Error>) -> Rotated {
+    let old_deleted = entry.state == RotationState::Done && entry.old != OldToken::Keep;
+    let ways_out = match entry.state {
+        RotationState::Intended | RotationState::Created | RotationState::Proved => {
+            vec![WayOut::Resume, WayOut::Undo]
+        }
+        RotationState::Delivering => vec![WayOut::Resume, WayOut::DeleteNewAndUndo],
+        RotationState::HandedOver => vec![WayOut::Resume],
+        RotationState::Done if !old_deleted => vec![WayOut::DeleteOld],
+        RotationState::Done | RotationState::Undone => Vec::new(),
+    };
+    Rotated {
+        old_id: entry.old_id.clone(),
+        new_id: entry.new_id.clone(),
+        state: Some(entry.state),
+        old_deleted,
+        error,
+        ways_out,
+    }
+}
+
 fn failed(id: &str, error: Error) -> Rotated {
     Rotated {
         old_id: id.to_owned(),
@@ -492,6 +535,6 @@ fn failed(id: &str, error: Error) -> Rotated {
         state: None,
         old_deleted: false,
         error: Some(error),
-        finish: Vec::new(),
+        ways_out: Vec::new(),
     }
 }

@@ -1,18 +1,18 @@
 //! Where a rotation hands new tokens over to.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
-use super::journal::{only_for_its_owner, sync_directory_of};
 use crate::error::{Error, Result};
 use crate::model::HashType;
+use crate::seam::disk;
 use crate::secret::Secret;
 
 /// A new token on its way to those who use it.
@@ -51,16 +51,39 @@ impl HandOver {
 
 /// Takes new tokens over.
 ///
-/// A rotation calls it on its own thread and goes on when it returns. After a crash it may be called
-/// again with a token that it already took.
-pub trait Sink: Sync {
-    /// Whether it can take this many tokens; asked before anything is begun.
+/// A rotation calls it on a thread that is there for that, so it may take its time, and goes on when it
+/// returns. After a crash it may be called again with a token that it already took.
+///
+/// ```
+/// use std::sync::Mutex;
+/// use kaltura_app_token::{HandOver, Sink};
+///
+/// #[derive(Default)]
+/// struct Vault(Mutex<Vec<HandOver>>);
+///
+/// impl Sink for Vault {
+///     fn deliver(&self, handover: &HandOver) -> std::io::Result<()> {
+///         self.0.lock().map_err(|_| std::io::Error::other("the vault is broken"))?.push(handover.clone());
+///         Ok(())
+///     }
+/// }
+/// # let _: std::sync::Arc<dyn Sink> = std::sync::Arc::new(Vault::default());
+/// ```
+pub trait Sink: Send + Sync + 'static {
+    /// Whether it can take the tokens that replace these; asked before anything is begun.
     ///
     /// # Errors
     /// `Config` when it cannot.
-    fn check(&self, tokens: usize) -> Result<()> {
-        let _ = tokens;
+    fn check(&self, old_ids: &[String]) -> Result<()> {
+        let _ = old_ids;
         Ok(())
+    }
+
+    /// The file that it writes for the token that replaces this one, if it writes one. The journal is not
+    /// accepted there.
+    fn file(&self, old_id: &str) -> Option<PathBuf> {
+        let _ = old_id;
+        None
     }
 
     /// Takes a token over. The rotation goes on only when it is in safe hands.
@@ -71,9 +94,16 @@ pub trait Sink: Sync {
 }
 
 /// Writes each token as a line of JSON ([`HandOver::to_json`]), for example to stdout.
+///
+/// ```
+/// use kaltura_app_token::WriterSink;
+///
+/// let sink = WriterSink::new(std::io::stdout());
+/// # let _ = sink;
+/// ```
 pub struct WriterSink<W>(Mutex<W>);
 
-impl<W: Write + Send> WriterSink<W> {
+impl<W: Write + Send + 'static> WriterSink<W> {
     /// A sink that writes there.
     pub fn new(writer: W) -> Self {
         Self(Mutex::new(writer))
@@ -86,16 +116,37 @@ impl<W> fmt::Debug for WriterSink<W> {
     }
 }
 
-impl<W: Write + Send> Sink for WriterSink<W> {
+impl<W: Write + Send + 'static> Sink for WriterSink<W> {
     fn deliver(&self, handover: &HandOver) -> io::Result<()> {
         let mut writer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        writeln!(writer, "{}", handover.to_json().reveal())?;
+        // In one piece, which a pipe or a terminal takes whole or not at all.
+        writer.write_all(line(handover).as_bytes())?;
         writer.flush()
     }
 }
 
-/// Writes each token to a file with mode 0600, as a line of JSON ([`HandOver::to_json`]). The file is
-/// replaced as a whole: whoever reads it finds the old content or the new, never half of it.
+/// The token as a line of JSON.
+fn line(handover: &HandOver) -> Zeroizing<String> {
+    let json = handover.to_json();
+    let mut line = Zeroizing::new(String::with_capacity(json.reveal().len() + 1));
+    line.push_str(json.reveal());
+    line.push('\n');
+    line
+}
+
+/// Writes each token to a file, as a line of JSON ([`HandOver::to_json`]). The file is replaced as a
+/// whole: whoever reads it finds the old content or the new, never half of it.
+///
+/// A file that is there keeps its owner, its group and its mode; a new one has mode 0600. A symbolic link
+/// is followed to a file of the same directory, and refused otherwise.
+///
+/// ```
+/// use kaltura_app_token::{FileSink, Sink};
+///
+/// let sink = FileSink::new("/run/secrets/kaltura-{id}.json");
+/// let file = sink.file("1_ab12cd34");
+/// assert_eq!(file, Some("/run/secrets/kaltura-1_ab12cd34.json".into()));
+/// ```
 #[derive(Clone, Debug)]
 pub struct FileSink {
     path: PathBuf,
@@ -118,67 +169,65 @@ impl FileSink {
 }
 
 impl Sink for FileSink {
-    fn check(&self, tokens: usize) -> Result<()> {
-        if tokens > 1 && self.path_for("a") == self.path_for("b") {
+    fn check(&self, old_ids: &[String]) -> Result<()> {
+        let paths: BTreeSet<_> = old_ids.iter().map(|id| self.path_for(id)).collect();
+        if paths.len() < old_ids.len() {
             return Err(Error::config(format!(
-                "'{}' can hold one token, not {tokens}",
-                self.path.display()
+                "'{}' can hold one token, not {}",
+                self.path.display(),
+                old_ids.len()
             ))
             .with_hint("write {id} where the old token's id is to stand in the path"));
         }
-        if std::fs::metadata(&self.path).is_ok_and(|metadata| !metadata.is_file()) {
-            return Err(Error::config(format!(
-                "'{}' is not a regular file, and would be replaced by one",
-                self.path.display()
-            ))
-            .with_hint("hand the token to a command instead, which can write it there"));
+        for path in paths {
+            disk::Target::at(&path).map_err(|error| {
+                Error::config(format!("'{}' cannot be replaced: {error}", path.display()))
+                    .with_hint(
+                        "name the file itself, or hand the token to a program that writes it",
+                    )
+            })?;
         }
         Ok(())
     }
 
+    fn file(&self, old_id: &str) -> Option<PathBuf> {
+        Some(self.path_for(old_id))
+    }
+
     fn deliver(&self, handover: &HandOver) -> io::Result<()> {
         let path = self.path_for(&handover.old_id);
-        let mut line = Zeroizing::new(handover.to_json().reveal().to_owned());
-        line.push('\n');
-        replace_file(&path, line.as_bytes())
+        disk::replace(&path, line(handover).as_bytes())
             .map_err(|error| io::Error::new(error.kind(), format!("'{}': {error}", path.display())))
     }
-}
-
-fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
-    // The file that a link leads to, not the link.
-    let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let name = path
-        .file_name()
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "this is not a file's name"))?;
-    let random = getrandom::u64().map_err(|error| io::Error::other(error.to_string()))?;
-    let mut temporary = OsString::from(".");
-    temporary.push(name);
-    temporary.push(format!(".{random}.tmp"));
-    let temporary = path.with_file_name(temporary);
-
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    only_for_its_owner(&mut options);
-    let written = options.open(&temporary).and_then(|mut file| {
-        file.write_all(content)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)?;
-        sync_directory_of(path)
-    });
-    if written.is_err() {
-        // It may not even be there; what counts is the first error.
-        let _ = std::fs::remove_file(&temporary);
-    }
-    written
 }
 
 /// The smallest pipe that a system gives has room for this much.
 const PIPE_HOLDS_BYTES: usize = 4096;
 
-/// Starts a command for each token and writes it to the command's stdin, as a line of JSON
-/// ([`HandOver::to_json`]). The hand-over succeeds when the command does. Nothing secret is in its
-/// arguments or its environment.
+/// The variables that hold our own credentials.
+const SECRET_VARIABLES: [&str; 7] = [
+    "KALTURA_ADMIN_SECRET",
+    "KALTURA_ADMIN_SECRET_FILE",
+    "KALTURA_APP_TOKEN",
+    "KALTURA_APP_TOKEN_FILE",
+    "KALTURA_KS",
+    "KALTURA_KS_FILE",
+    "KALTURA_TOKEN",
+];
+
+/// Starts a program for each token and gives it the token on its standard input, as a line of JSON
+/// ([`HandOver::to_json`]). The hand-over succeeds when the program does.
+///
+/// Nothing secret is in its arguments, and the variables with this library's credentials are taken out of
+/// its environment. It finds its input complete when it starts: whatever happens to us, it gets all or is
+/// not started.
+///
+/// ```
+/// use kaltura_app_token::CommandSink;
+///
+/// let sink = CommandSink::new("vault", ["kv", "put", "secret/kaltura", "-"]);
+/// # let _ = sink;
+/// ```
 #[derive(Clone, Debug)]
 pub struct CommandSink {
     program: OsString,
@@ -200,28 +249,19 @@ impl CommandSink {
 
 impl Sink for CommandSink {
     fn deliver(&self, handover: &HandOver) -> io::Result<()> {
-        let mut line = Zeroizing::new(handover.to_json().reveal().to_owned());
-        line.push('\n');
-        if line.len() > PIPE_HOLDS_BYTES {
-            return Err(io::Error::other(format!(
-                "it has {} bytes, and a pipe surely holds {PIPE_HOLDS_BYTES}; write it to a file",
-                line.len()
-            )));
-        }
-        // Filled and closed before the program starts: whatever happens to us, it gets all or is not there.
-        let (stdin, mut pipe) = io::pipe()?;
-        pipe.write_all(line.as_bytes())?;
-        drop(pipe);
-        let status = Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        command
             .args(&self.arguments)
-            .stdin(stdin)
-            .status()
-            .map_err(|error| {
-                io::Error::new(
-                    error.kind(),
-                    format!("{} cannot be started: {error}", self.program.display()),
-                )
-            })?;
+            .stdin(filled(&line(handover))?);
+        for name in SECRET_VARIABLES {
+            command.env_remove(name);
+        }
+        let status = command.status().map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!("{} cannot be started: {error}", self.program.display()),
+            )
+        })?;
         if !status.success() {
             return Err(io::Error::other(format!(
                 "{} ended with {status}",
@@ -230,6 +270,16 @@ impl Sink for CommandSink {
         }
         Ok(())
     }
+}
+
+/// An input that already holds everything: a pipe where it surely fits, otherwise a file without a name.
+fn filled(line: &str) -> io::Result<Stdio> {
+    if line.len() > PIPE_HOLDS_BYTES {
+        return Ok(disk::unnamed(line.as_bytes())?.into());
+    }
+    let (input, mut pipe) = io::pipe()?;
+    pipe.write_all(line.as_bytes())?;
+    Ok(input.into())
 }
 
 #[cfg(test)]
@@ -252,15 +302,6 @@ mod tests {
         CommandSink::new("true", [""; 0]).deliver(&longest).unwrap();
         let error = CommandSink::new("false", [""; 0]).deliver(&longest);
         assert!(error.unwrap_err().to_string().contains("exit status: 1"));
-
-        let too_long = handover(&"x".repeat(PIPE_HOLDS_BYTES));
-        let error = CommandSink::new("true", [""; 0]).deliver(&too_long);
-        assert!(
-            error
-                .unwrap_err()
-                .to_string()
-                .contains("write it to a file")
-        );
     }
 
     #[test]
@@ -271,5 +312,121 @@ mod tests {
             read,
             serde_json::json!({"id": "1_new", "token": "va\\lue", "hashType": "SHA256", "replaces": "1_\"old"})
         );
+    }
+
+    #[cfg(unix)]
+    mod a_file {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        use std::path::Path;
+
+        use super::*;
+
+        fn folder() -> tempfile::TempDir {
+            tempfile::tempdir().unwrap()
+        }
+
+        fn mode(path: &Path) -> u32 {
+            std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
+        }
+
+        fn deliver(path: &Path) -> io::Result<()> {
+            FileSink::new(path).deliver(&handover("value"))
+        }
+
+        #[test]
+        fn that_is_there_keeps_its_mode() {
+            let folder = folder();
+            let path = folder.path().join("token.json");
+            std::fs::write(&path, "old").unwrap();
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+            deliver(&path).unwrap();
+            assert_eq!(mode(&path), 0o640);
+            assert!(std::fs::read_to_string(&path).unwrap().contains("value"));
+
+            let new = folder.path().join("new.json");
+            deliver(&new).unwrap();
+            assert_eq!(mode(&new), 0o600);
+        }
+
+        #[test]
+        fn keeps_its_owner_and_group_where_we_may_choose_them() {
+            use std::os::unix::fs::{MetadataExt, chown};
+
+            let folder = folder();
+            let path = folder.path().join("token.json");
+            std::fs::write(&path, "old").unwrap();
+            if chown(&path, Some(12), Some(34)).is_err() {
+                eprintln!("skipped: only root can give a file away");
+                return;
+            }
+            deliver(&path).unwrap();
+            let metadata = std::fs::metadata(&path).unwrap();
+            assert_eq!((metadata.uid(), metadata.gid()), (12, 34));
+        }
+
+        #[test]
+        fn behind_a_link_is_written_in_the_same_directory_and_nowhere_else() {
+            let folder = folder();
+            let other = folder.path().join("other");
+            std::fs::create_dir(&other).unwrap();
+            let (here, there) = (folder.path().join("here"), other.join("there"));
+            for file in [&here, &there] {
+                std::fs::write(file, "old").unwrap();
+            }
+            let near = folder.path().join("near");
+            symlink("here", &near).unwrap();
+            deliver(&near).unwrap();
+            assert!(near.is_symlink());
+            assert!(std::fs::read_to_string(&here).unwrap().contains("value"));
+
+            for (name, target) in [("far", there.as_path()), ("dangling", Path::new("nothing"))] {
+                let link = folder.path().join(name);
+                symlink(target, &link).unwrap();
+                let error = deliver(&link).unwrap_err().to_string();
+                assert!(error.contains(&*link.to_string_lossy()), "{error}");
+                assert!(error.contains("symbolic link"), "{error}");
+                let error = FileSink::new(&link).check(&["1_a".into()]).unwrap_err();
+                assert!(error.message().contains("symbolic link"), "{error}");
+                assert!(link.is_symlink());
+            }
+            assert_eq!(std::fs::read_to_string(&there).unwrap(), "old");
+        }
+
+        #[test]
+        fn has_what_a_killed_run_left_beside_it_removed_and_nothing_else() {
+            let folder = folder();
+            let path = folder.path().join("token.json");
+            let ours = folder
+                .path()
+                .join(".token.json.kaltura-app-token-a1B2c3.tmp");
+            let others = [
+                ".token.json.a1B2c3.tmp",
+                ".token.json.kaltura-app-token-a1B2c3.tmp.bak",
+                ".token.json.kaltura-app-token-.tmp",
+                ".token.json.kaltura-app-token-a1B2..tmp",
+                ".other.json.kaltura-app-token-a1B2c3.tmp",
+            ]
+            .map(|name| folder.path().join(name));
+            for file in others.iter().chain([&ours]) {
+                std::fs::write(file, "a value").unwrap();
+            }
+            deliver(&path).unwrap();
+            assert!(!ours.exists());
+            for file in &others {
+                assert!(file.exists(), "{}", file.display());
+            }
+        }
+    }
+
+    #[test]
+    fn a_program_gets_what_no_pipe_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let taken = folder.path().join("taken");
+        let script = "cat > \"$0\"";
+        let arguments: [&std::ffi::OsStr; 3] = ["-c".as_ref(), script.as_ref(), taken.as_os_str()];
+        let long = handover(&"x".repeat(3 << 20));
+        CommandSink::new("sh", arguments).deliver(&long).unwrap();
+        let text = std::fs::read_to_string(&taken).unwrap();
+        assert!(text == *line(&long), "{} bytes", text.len());
     }
 }

@@ -1,22 +1,28 @@
 //! What is left when the process is killed, and how it is finished or undone.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::tools::{all, ids, options, properties, scratch};
 use kaltura_app_token::{
     AppToken, Client, CommandSink, FileSink, Journal, NewToken, OldToken, Resume, Rotated,
     RotationState, RotationStep, Rotator, SessionKey, SessionProvider, Sink, TokenSource,
+    WriterSink,
 };
 use kaltura_e2e::{admin, integrator, sandbox};
 use kaltura_sandbox::{Fault, FaultKind, Sandbox};
 use serde_json::{Value, json};
 
 /// What a process of its own is to do, by way of its environment.
-const ORDERS: &str = "KALTURA_ROTATE_ORDERS";
+pub(crate) const ORDERS: &str = "KALTURA_ROTATE_ORDERS";
+
+/// How the test below is called.
+pub(crate) const THE_PROCESS: &str = "crash::the_process_that_is_killed";
 
 /// Not a test by itself: what the tests below start and kill. It stops at the step that it is told,
 /// says so, and waits for its end.
@@ -34,9 +40,12 @@ async fn the_process_that_is_killed() {
         .build()
         .unwrap();
     let journal = Journal::open(text("journal")).unwrap();
-    let sink: Box<dyn Sink> = match orders["program"].as_str() {
-        Some(program) => Box::new(CommandSink::new("sh", ["-c", program])),
-        None => Box::new(FileSink::new(text("sink"))),
+    let sink: Arc<dyn Sink> = match orders["program"].as_str() {
+        Some(program) => Arc::new(CommandSink::new("sh", ["-c", program])),
+        None => match orders["writer"].as_str() {
+            Some(file) => Arc::new(WriterSink::new(File::create(file).unwrap())),
+            None => Arc::new(FileSink::new(text("sink"))),
+        },
     };
     let stop = |_: &str, step: RotationStep| {
         if step.name() == text("stop") {
@@ -46,7 +55,7 @@ async fn the_process_that_is_killed() {
             }
         }
     };
-    let rotator = Rotator::new(&client, &journal, &*sink).progress(&stop);
+    let rotator = Rotator::new(&client, &journal, sink).progress(&stop);
     let old = if orders["delete"] == true {
         OldToken::DeleteNow
     } else {
@@ -59,18 +68,20 @@ async fn the_process_that_is_killed() {
     }
 }
 
-struct Scene {
-    sandbox: Sandbox,
+pub(crate) struct Scene {
+    pub(crate) sandbox: Sandbox,
     client: Client,
     old: AppToken,
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
     delete: bool,
     /// What takes the token over in the process that is killed; otherwise a file does.
-    program: Option<String>,
+    pub(crate) program: Option<String>,
+    /// Or something to write to.
+    pub(crate) writer: Option<PathBuf>,
 }
 
 impl Scene {
-    async fn set(name: &str, delete: bool) -> Self {
+    pub(crate) async fn set(name: &str, delete: bool) -> Self {
         let sandbox = sandbox();
         let client = admin(&sandbox);
         let token = NewToken::new()
@@ -84,37 +95,39 @@ impl Scene {
             folder: scratch(name),
             delete,
             program: None,
+            writer: None,
         }
     }
 
-    fn journal(&self) -> Journal {
+    pub(crate) fn journal(&self) -> Journal {
         Journal::open(self.folder.join("journal")).unwrap()
     }
 
-    fn sink(&self) -> PathBuf {
+    pub(crate) fn sink(&self) -> PathBuf {
         self.folder.join("token.json")
     }
 
-    /// Starts the process, kills it at that step, and says whether it came there.
-    fn kill_at(&self, stop: &str, resume: bool) -> bool {
-        let orders = json!({
+    pub(crate) fn orders(&self, stop: &str, resume: bool) -> Value {
+        json!({
             "url": self.sandbox.service_url(),
             "partner": self.sandbox.partner_id(),
             "secret": self.sandbox.admin_secret(),
             "journal": self.folder.join("journal"),
             "sink": self.sink(),
             "program": self.program,
+            "writer": self.writer,
             "id": self.old.id,
             "delete": self.delete,
             "resume": resume,
             "stop": stop,
-        });
+        })
+    }
+
+    /// Starts the process, kills it at that step, and says whether it came there.
+    fn kill_at(&self, stop: &str, resume: bool) -> bool {
+        let orders = self.orders(stop, resume);
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "crash::the_process_that_is_killed",
-                "--exact",
-                "--nocapture",
-            ])
+            .args([THE_PROCESS, "--exact", "--nocapture"])
             .env(ORDERS, orders.to_string())
             .stdout(Stdio::piped())
             .spawn()
@@ -135,7 +148,7 @@ impl Scene {
     }
 
     /// Every token but the old one is named in the journal, by its id or by its mark.
-    async fn nothing_is_orphaned(&self, when: &str) {
+    pub(crate) async fn nothing_is_orphaned(&self, when: &str) {
         let entries = self.journal().entries();
         for token in all(&self.client).await {
             let description = token.description.unwrap_or_default();
@@ -152,16 +165,16 @@ impl Scene {
         }
     }
 
-    async fn resume(&self, how: Resume) -> Vec<Rotated> {
-        let (journal, sink) = (self.journal(), FileSink::new(self.sink()));
-        Rotator::new(&self.client, &journal, &sink)
+    pub(crate) async fn resume(&self, how: Resume) -> Vec<Rotated> {
+        let (journal, sink) = (self.journal(), Arc::new(FileSink::new(self.sink())));
+        Rotator::new(&self.client, &journal, sink)
             .resume(how)
             .await
             .unwrap()
     }
 
     /// The old token and one new, or only the new; the new one works and is the one in the file.
-    async fn is_finished(&self, when: &str) {
+    pub(crate) async fn is_finished(&self, when: &str) {
         assert!(self.journal().unfinished().is_empty(), "{when}");
         let tokens = all(&self.client).await;
         let new: Vec<_> = tokens
@@ -171,10 +184,30 @@ impl Scene {
         assert_eq!(new.len(), 1, "{when}: {tokens:?}");
         assert_eq!(tokens.len(), if self.delete { 1 } else { 2 }, "{when}");
         assert_eq!(properties(new[0]), properties(&self.old), "{when}");
-        let provider =
-            SessionProvider::new(integrator(&self.sandbox), TokenSource::file(self.sink()));
+        let taken = [self.sink(), self.taken()]
+            .into_iter()
+            .find(|file| file.exists());
+        let source = TokenSource::file(taken.expect("it was handed over"));
+        let provider = SessionProvider::new(integrator(&self.sandbox), source);
         let session = provider.get(&SessionKey::new()).await.unwrap();
         assert!(session.privileges.unwrap().contains(&new[0].id), "{when}");
+    }
+
+    /// The old token alone, which is what it was.
+    pub(crate) async fn is_as_before(&self, when: &str) {
+        assert!(self.journal().unfinished().is_empty(), "{when}");
+        assert_eq!(all(&self.client).await, [self.old_as_listed()], "{when}");
+    }
+
+    fn old_as_listed(&self) -> AppToken {
+        let mut old = self.old.clone();
+        old.token = None;
+        old
+    }
+
+    /// What a program or a writer was given in the process that is killed.
+    pub(crate) fn taken(&self) -> PathBuf {
+        self.folder.join("taken.json")
     }
 }
 

@@ -1,6 +1,7 @@
 //! Creations whose answer was lost, and journals that were begun by somebody else.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::tools::{Hands, Refusing, all, ids, mode, options, scratch};
 use kaltura_app_token::{
@@ -24,8 +25,8 @@ async fn a_creation_in_doubt_is_found_by_its_mark() {
         .unwrap();
     sandbox.add_fault(Fault::new("appToken.add", FaultKind::Reset).after());
     let journal = Journal::open(folder.join("a")).unwrap();
-    let hands = Hands::default();
-    let rotated = Rotator::new(&client, &journal, &hands)
+    let hands = Arc::new(Hands::default());
+    let rotated = Rotator::new(&client, &journal, hands.clone())
         .rotate(&[&old.id], &options(OldToken::DeleteNow))
         .await;
     assert!(rotated.unwrap()[0].error.is_none());
@@ -39,7 +40,7 @@ async fn a_creation_in_doubt_is_found_by_its_mark() {
     sandbox.add_fault(Fault::new("appToken.add", FaultKind::Reset).after());
     sandbox.add_fault(Fault::new("appToken.list", FaultKind::Empty));
     let journal = Journal::open(folder.join("b")).unwrap();
-    let rotator = Rotator::new(&client, &journal, &hands);
+    let rotator = Rotator::new(&client, &journal, hands.clone());
     let rotated = rotator
         .rotate(&[&old.id], &options(OldToken::DeleteNow))
         .await
@@ -67,8 +68,8 @@ async fn a_creation_that_seemed_lost_and_was_not_leaves_nothing_behind() {
     let old = client.add_token(&NewToken::new()).await.unwrap();
     let journal = Journal::open(scratch("late").join("journal")).unwrap();
     sandbox.add_fault(Fault::new("appToken.add", FaultKind::Reset));
-    let hands = Hands::default();
-    let rotator = Rotator::new(&client, &journal, &hands);
+    let hands = Arc::new(Hands::default());
+    let rotator = Rotator::new(&client, &journal, hands.clone());
     let rotated = rotator
         .rotate(&[&old.id], &RotateOptions::default())
         .await
@@ -87,7 +88,7 @@ async fn a_creation_that_seemed_lost_and_was_not_leaves_nothing_behind() {
             sandbox.add_tokens(sandbox.partner_id(), &row).unwrap();
         }
     };
-    let resumed = Rotator::new(&client, &journal, &hands)
+    let resumed = Rotator::new(&client, &journal, hands.clone())
         .progress(&late)
         .resume(Resume::Finish)
         .await
@@ -109,9 +110,9 @@ async fn the_journal_holds_no_secret_and_survives_a_torn_last_line() {
         .await
         .unwrap();
     let path = scratch("journal").join("journal");
-    let hands = Hands::default();
+    let hands = Arc::new(Hands::default());
     let journal = Journal::open(&path).unwrap();
-    let rotated = Rotator::new(&client, &journal, &hands)
+    let rotated = Rotator::new(&client, &journal, hands.clone())
         .rotate(&[&old.id], &RotateOptions::default())
         .await;
     assert!(rotated.unwrap()[0].error.is_none());
@@ -143,7 +144,7 @@ async fn the_journal_holds_no_secret_and_survives_a_torn_last_line() {
 
     assert_eq!(
         Journal::open("/no/such/folder/journal").unwrap_err().kind(),
-        ErrorKind::Config
+        ErrorKind::Local
     );
 }
 
@@ -153,7 +154,7 @@ async fn a_journal_is_resumed_only_for_its_account() {
     let client = admin(&sandbox);
     let old = client.add_token(&NewToken::new()).await.unwrap();
     let journal = Journal::open(scratch("account").join("journal")).unwrap();
-    let rotator = Rotator::new(&client, &journal, &Refusing);
+    let rotator = Rotator::new(&client, &journal, Arc::new(Refusing));
     rotator
         .rotate(&[old.id], &RotateOptions::default())
         .await
@@ -163,7 +164,7 @@ async fn a_journal_is_resumed_only_for_its_account() {
         .admin_secret("x")
         .build()
         .unwrap();
-    let error = Rotator::new(&other, &journal, &Refusing)
+    let error = Rotator::new(&other, &journal, Arc::new(Refusing))
         .resume(Resume::Undo)
         .await
         .unwrap_err();
@@ -190,8 +191,8 @@ async fn a_journal_of_the_first_version_is_finished_and_not_undone() {
     };
     std::fs::write(&path, line("created") + &line("proved")).unwrap();
     let journal = Journal::open(&path).unwrap();
-    let hands = Hands::default();
-    let rotator = Rotator::new(&client, &journal, &hands);
+    let hands = Arc::new(Hands::default());
+    let rotator = Rotator::new(&client, &journal, hands.clone());
     let refused = rotator.resume(Resume::Undo).await.unwrap().remove(0);
     let error = refused.error.unwrap();
     assert!(error.message().contains("may be in use"), "{error}");

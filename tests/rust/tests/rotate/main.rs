@@ -5,6 +5,7 @@
 
 mod crash;
 mod doubt;
+mod every_write;
 #[path = "../forward/mod.rs"]
 mod forward;
 mod hand_over;

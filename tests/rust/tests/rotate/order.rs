@@ -1,14 +1,14 @@
 //! The order of the steps, what the new token is, and what is refused before anything is begun.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::tools::{Hands, all, ids, options, properties, scratch, works};
 use kaltura_app_token::{
     ErrorKind, FileSink, HashType, Journal, NewToken, OldToken, Resume, RevocationTarget,
     RotateOptions, Rotated, RotationStep, Rotator, SessionKey, SessionProvider, SessionType,
-    TokenFilter, TokenSource, audit, ensure, plan_revocation, revoke,
+    TokenFilter, TokenSource, WayOut, audit, ensure, plan_revocation, revoke,
 };
 use kaltura_e2e::{admin, arrived, now, sandbox};
 use serde_json::json;
@@ -38,8 +38,8 @@ async fn the_new_token_is_what_the_old_one_was_and_the_old_one_stays() {
     {
         let old = client.add_token(&token).await.unwrap();
         let journal = Journal::open(folder.join(number.to_string())).unwrap();
-        let hands = Hands::default();
-        let rotator = Rotator::new(&client, &journal, &hands);
+        let hands = Arc::new(Hands::default());
+        let rotator = Rotator::new(&client, &journal, hands.clone());
         let rotated = rotator
             .rotate(&[&old.id], &RotateOptions::default())
             .await
@@ -50,7 +50,7 @@ async fn the_new_token_is_what_the_old_one_was_and_the_old_one_stays() {
                 old_id,
                 new_id: Some(new_id),
                 error: None,
-                finish,
+                ways_out,
                 ..
             },
         ] = rotated.as_slice()
@@ -58,10 +58,7 @@ async fn the_new_token_is_what_the_old_one_was_and_the_old_one_stays() {
             panic!("{rotated:?}");
         };
         assert_eq!(*old_id, old.id);
-        assert_eq!(
-            finish.join(" "),
-            format!("kaltura-app-token delete {old_id}")
-        );
+        assert_eq!(*ways_out, [WayOut::DeleteOld]);
         let new = client.get_token(new_id).await.unwrap();
         assert_eq!(properties(&new), properties(&old));
         assert_eq!(hands.taken()[0].token, new.token.unwrap());
@@ -79,8 +76,8 @@ async fn the_workflows_can_be_sent_to_another_thread() {
     let sandbox = sandbox();
     let client = admin(&sandbox);
     let journal = Journal::open(scratch("send").join("journal")).unwrap();
-    let hands = Hands::default();
-    let rotator = Rotator::new(&client, &journal, &hands);
+    let hands = Arc::new(Hands::default());
+    let rotator = Rotator::new(&client, &journal, hands.clone());
     let wanted = NewToken::new().description("x");
     let id = sendable(ensure(&client, &wanted)).await.unwrap().token.id;
     sendable(rotator.rotate(&[id.as_str()], &RotateOptions::default()))
@@ -108,15 +105,15 @@ async fn hash_type_and_expiry_can_be_raised_on_the_way() {
         .expiry(now(&sandbox) + 60);
     let old = client.add_token(&old).await.unwrap();
     let journal = Journal::open(scratch("raised").join("journal")).unwrap();
-    let hands = Hands::default();
+    let hands = Arc::new(Hands::default());
     let mut options = options(OldToken::DeleteNow);
     options.hash_type = Some(HashType::Sha256);
     options.expiry = Some(now(&sandbox) + 86_400);
-    let rotated = Rotator::new(&client, &journal, &hands)
+    let rotated = Rotator::new(&client, &journal, hands.clone())
         .rotate(&[old.id], &options)
         .await
         .unwrap();
-    assert!(rotated[0].error.is_none() && rotated[0].old_deleted && rotated[0].finish.is_empty());
+    assert!(rotated[0].error.is_none() && rotated[0].old_deleted && rotated[0].ways_out.is_empty());
     let tokens = all(&client).await;
     assert_eq!(tokens.len(), 1);
     assert_eq!(tokens[0].hash_type, Some(HashType::Sha256));
@@ -143,8 +140,8 @@ async fn the_old_token_goes_last_after_the_hand_over_and_another_exchange() {
         let names: Vec<_> = written.map(|request| request.action.clone()).collect();
         events.lock().unwrap().push((step, names));
     };
-    let hands = Hands::default();
-    let rotator = Rotator::new(&client, &journal, &hands).progress(&seen);
+    let hands = Arc::new(Hands::default());
+    let rotator = Rotator::new(&client, &journal, hands.clone()).progress(&seen);
     rotator
         .rotate(&[old.id], &options(OldToken::DeleteNow))
         .await
@@ -190,8 +187,8 @@ async fn the_old_token_can_be_left_some_time() {
     let seen = |_: &str, step: RotationStep| {
         times.lock().unwrap().insert(step, Instant::now());
     };
-    let hands = Hands::default();
-    let rotator = Rotator::new(&client, &journal, &hands).progress(&seen);
+    let hands = Arc::new(Hands::default());
+    let rotator = Rotator::new(&client, &journal, hands.clone()).progress(&seen);
     let wait = options(OldToken::DeleteAfter(Duration::from_secs(2)));
     let rotated = rotator.rotate(&[&old.id], &wait).await.unwrap();
     assert!(rotated[0].old_deleted);
@@ -217,8 +214,8 @@ async fn what_cannot_be_replaced_is_refused_before_anything_is_begun() {
     ]);
     sandbox.add_tokens(sandbox.partner_id(), &rows).unwrap();
     let journal = Journal::open(scratch("refused").join("journal")).unwrap();
-    let hands = Hands::default();
-    let rotator = Rotator::new(&client, &journal, &hands);
+    let hands = Arc::new(Hands::default());
+    let rotator = Rotator::new(&client, &journal, hands.clone());
     let ids = [
         "0_disabled",
         "0_zerolife",
@@ -260,8 +257,8 @@ async fn what_cannot_be_replaced_is_refused_before_anything_is_begun() {
         let refused = rotator.rotate(&twice, &RotateOptions::default()).await;
         assert!(refused.unwrap_err().message().contains("twice"));
     }
-    let file = FileSink::new(scratch("one-file").join("token.json"));
-    let two = Rotator::new(&client, &journal, &file)
+    let file = Arc::new(FileSink::new(scratch("one-file").join("token.json")));
+    let two = Rotator::new(&client, &journal, file)
         .rotate(&["1_a", "1_b"], &RotateOptions::default())
         .await;
     assert!(two.unwrap_err().hint().unwrap().text().contains("{id}"));
@@ -292,8 +289,8 @@ async fn many_tokens_are_replaced_a_few_at_a_time_and_one_failure_stops_no_other
         let mut most = most.lock().unwrap();
         *most = busy.len().max(*most);
     };
-    let hands = Hands::default();
-    let rotator = Rotator::new(&client, &journal, &hands)
+    let hands = Arc::new(Hands::default());
+    let rotator = Rotator::new(&client, &journal, hands.clone())
         .concurrency(3)
         .progress(&seen);
     let rotated = rotator
