@@ -24,8 +24,8 @@ use crate::model::{
     AppToken, ListOptions, NewToken, Pager, Session, SessionInfo, SessionKey, SessionRequest,
     TokenPage, TokenUpdate,
 };
-use crate::provider::{Carrier, SessionProviderBuilder};
 use crate::secret::Secret;
+use crate::session::{Carrier, SessionProviderBuilder};
 use crate::threads::SigpipeGuard;
 use crate::transport::BoxFuture;
 

@@ -33,12 +33,12 @@ mod flight;
 mod ks;
 mod model;
 mod privileges;
-mod provider;
 #[cfg(unix)]
 mod queue;
 mod retry;
 mod rotate;
 mod secret;
+mod session;
 mod threads;
 mod transport;
 mod wire;
@@ -55,10 +55,6 @@ pub use model::{
     TokenPage, TokenStatus, TokenUpdate,
 };
 pub use privileges::{PrivilegeLint, PrivilegeUse, Privileges};
-pub use provider::{
-    CachedSession, MemoryCache, SessionCache, SessionProvider, SessionProviderBuilder,
-    TokenCredentials, TokenSource,
-};
 #[cfg(unix)]
 pub use queue::{Completion, Queue, Refused};
 pub use retry::{Clock, RetryPolicy};
@@ -68,6 +64,10 @@ pub use rotate::{
     RotationState, RotationStep, Rotator, Sink, WriterSink, ensure, plan_revocation, revoke,
 };
 pub use secret::Secret;
+pub use session::{
+    CachedSession, MemoryCache, SessionCache, SessionProvider, SessionProviderBuilder,
+    TokenCredentials, TokenSource,
+};
 pub use transport::{BoxFuture, Transport, TransportAnswer, TransportError};
 pub use wire::Action;
 

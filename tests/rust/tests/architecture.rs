@@ -151,13 +151,13 @@ const ORDER: [(&str, &[&str]); 12] = [
     (
         "flight",
         &[
-            "model", "wire", "client", "config", "blocking", "retry", "exchange", "provider",
+            "model", "wire", "client", "config", "blocking", "retry", "exchange", "session",
         ],
     ),
     (
         "clock",
         &[
-            "model", "wire", "client", "config", "blocking", "exchange", "provider",
+            "model", "wire", "client", "config", "blocking", "exchange", "session",
         ],
     ),
     (
@@ -171,7 +171,7 @@ const ORDER: [(&str, &[&str]); 12] = [
             "blocking",
             "retry",
             "exchange",
-            "provider",
+            "session",
         ],
     ),
 ];

@@ -4,27 +4,24 @@
 //! the client's. A session is minted by the callers that wait for it, and whichever of them is polled
 //! carries it on; a renewal that its caller leaves is carried on by the runtime that is there.
 
+use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
-use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hash::BuildHasher;
 use std::panic::AssertUnwindSafe;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{Shared, WeakShared};
-use zeroize::Zeroizing;
 
+use super::cache::{CachedSession, MemoryCache, SessionCache};
+use super::source::{TokenCredentials, TokenSource};
 use crate::client::{Cancel, Client, cancelled_error, dead_at_birth, wait_for};
 use crate::clock::{FURTHEST_MS, millis};
-use crate::config::Settings;
 use crate::error::{ApiCode, ApiError, Error, KsFailure, Result};
 use crate::model::{HashType, Session, SessionKey, SessionRequest};
 use crate::retry::{backoff, chance};
-use crate::secret::Secret;
-use crate::threads::aside;
 use crate::transport::BoxFuture;
 
 /// The longest time before a session's end at which it is renewed.
@@ -44,8 +41,6 @@ const LOGGED_OUT_BACKOFF: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How long refusals and failures are remembered beyond their wait.
 const REMEMBER: Duration = Duration::from_secs(600);
-/// For how many sessions a cache has room from the beginning.
-const ROOM_AT_ONCE: usize = 1 << 17;
 /// Below this many keys with something going on nobody looks for what can be forgotten.
 const SWEEP_AT_LEAST: usize = 1024;
 /// Newest first: what tokens should have, what tokens have that were created without one, the rest.
@@ -56,252 +51,7 @@ const HASH_TYPES_TO_TRY: [HashType; 4] = [
     HashType::Md5,
 ];
 
-/// The id and the value of a token, as a [`TokenSource`] gives them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TokenCredentials {
-    /// The token's id.
-    pub id: String,
-    /// The token's value.
-    pub token: Secret,
-    /// The token's hash type, where the source knows it; it wins over the provider's.
-    pub hash_type: Option<HashType>,
-}
-
-impl TokenCredentials {
-    /// Credentials without a hash type.
-    #[must_use]
-    pub fn new(id: impl Into<String>, token: impl Into<Secret>) -> Self {
-        Self {
-            id: id.into(),
-            token: token.into(),
-            hash_type: None,
-        }
-    }
-
-    /// Sets the hash type.
-    #[must_use]
-    pub fn hash_type(mut self, hash_type: HashType) -> Self {
-        self.hash_type = Some(hash_type);
-        self
-    }
-}
-
-type Callable = dyn Fn() -> std::result::Result<TokenCredentials, Box<dyn std::error::Error + Send + Sync>>
-    + Send
-    + Sync;
-
-/// Where a provider gets its token's id and value from, each time that it mints a session.
-#[derive(Clone)]
-pub struct TokenSource(Origin);
-
-#[derive(Clone)]
-enum Origin {
-    Value(TokenCredentials),
-    Environment,
-    Variable { id: String, name: String },
-    File(PathBuf),
-    ValueFile { id: String, path: PathBuf },
-    Callable(Arc<Callable>),
-}
-
-#[derive(serde::Deserialize)]
-struct TokenFile {
-    id: String,
-    token: Secret,
-    #[serde(rename = "hashType")]
-    hash_type: Option<String>,
-}
-
-impl TokenSource {
-    /// This token, for good.
-    #[must_use]
-    pub fn value(id: impl Into<String>, token: impl Into<Secret>) -> Self {
-        Self(Origin::Value(TokenCredentials::new(id, token)))
-    }
-
-    /// The variables `KALTURA_APP_TOKEN_ID` and `KALTURA_APP_TOKEN`, or their other names:
-    /// see [`Settings::from_env`].
-    #[must_use]
-    pub fn environment() -> Self {
-        Self(Origin::Environment)
-    }
-
-    /// The value in a variable of one's own.
-    #[must_use]
-    pub fn variable(id: impl Into<String>, name: impl Into<String>) -> Self {
-        Self(Origin::Variable {
-            id: id.into(),
-            name: name.into(),
-        })
-    }
-
-    /// A file as a rotation's [`crate::FileSink`] writes it: JSON with `id`, `token` and, if it is
-    /// there, `hashType`. Read for every session that is minted, so that a change of the file counts
-    /// from the next one on.
-    #[must_use]
-    pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self(Origin::File(path.into()))
-    }
-
-    /// A file with nothing but the value, such as a mounted secret; a newline at its end is left out.
-    /// Read as often as that of [`TokenSource::file`].
-    #[must_use]
-    pub fn value_file(id: impl Into<String>, path: impl Into<PathBuf>) -> Self {
-        Self(Origin::ValueFile {
-            id: id.into(),
-            path: path.into(),
-        })
-    }
-
-    /// Whatever a function answers. It is called for every session that is minted, on a thread of
-    /// its own, so that whatever it does holds up nobody but those who wait for that session; and while
-    /// minting has to wait after a failure, once a second at most, to see whether it has another token.
-    #[must_use]
-    pub fn callable<F>(function: F) -> Self
-    where
-        F: Fn() -> std::result::Result<TokenCredentials, Box<dyn std::error::Error + Send + Sync>>
-            + Send
-            + Sync
-            + 'static,
-    {
-        Self(Origin::Callable(Arc::new(function)))
-    }
-
-    /// The token as the source has it now.
-    ///
-    /// # Errors
-    /// `Config` when the source has none.
-    pub fn credentials(&self) -> Result<TokenCredentials> {
-        match &self.0 {
-            Origin::Value(credentials) => Ok(credentials.clone()),
-            Origin::Environment => {
-                let settings = Settings::from_env()?;
-                match (settings.app_token_id, settings.app_token) {
-                    (Some(id), Some(token)) => Ok(TokenCredentials::new(id, token)),
-                    (None, _) => Err(unset("KALTURA_APP_TOKEN_ID")),
-                    (_, None) => Err(unset("KALTURA_APP_TOKEN")),
-                }
-            }
-            Origin::Variable { id, name } => match std::env::var(name) {
-                Ok(value) if !value.trim().is_empty() => {
-                    Ok(TokenCredentials::new(id, Zeroizing::new(value).trim()))
-                }
-                _ => Err(unset(name)),
-            },
-            Origin::File(path) => {
-                let text = read_file(path)?;
-                let file: TokenFile = serde_json::from_str(&text).map_err(|error| {
-                    // serde's own text may quote the value.
-                    Error::config(format!(
-                        "token file '{}': line {} is not JSON with \"id\" and \"token\"",
-                        path.display(),
-                        error.line()
-                    ))
-                })?;
-                Ok(TokenCredentials {
-                    id: file.id,
-                    token: file.token,
-                    hash_type: file.hash_type.as_deref().map(HashType::from),
-                })
-            }
-            Origin::ValueFile { id, path } => {
-                let text = read_file(path)?;
-                Ok(TokenCredentials::new(
-                    id,
-                    text.trim_end_matches(['\r', '\n']),
-                ))
-            }
-            Origin::Callable(function) => function()
-                .map_err(|error| Error::config(format!("the token source failed: {error}"))),
-        }
-    }
-}
-
-impl TokenSource {
-    /// The token as the source has it now; what may take its time does so beside the runtime.
-    async fn ask(&self) -> Result<TokenCredentials> {
-        match &self.0 {
-            Origin::Value(_) | Origin::Variable { .. } => self.credentials(),
-            // A variable may name a file.
-            Origin::Environment
-            | Origin::File(_)
-            | Origin::ValueFile { .. }
-            | Origin::Callable(_) => {
-                let source = self.clone();
-                aside("the token source", move || source.credentials()).await?
-            }
-        }
-    }
-}
-
-fn unset(variable: &str) -> Error {
-    Error::config(format!("the environment variable {variable} is not set"))
-}
-
-fn read_file(path: &Path) -> Result<Zeroizing<String>> {
-    std::fs::read_to_string(path)
-        .map(Zeroizing::new)
-        .map_err(|error| {
-            Error::config(format!(
-                "token file '{}' cannot be read: {error}",
-                path.display()
-            ))
-        })
-}
-
-impl fmt::Debug for TokenSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("TokenSource");
-        match &self.0 {
-            Origin::Value(credentials) => debug.field("value", &credentials.id),
-            Origin::Environment => debug.field("variable", &"KALTURA_APP_TOKEN"),
-            Origin::Variable { name, .. } => debug.field("variable", name),
-            Origin::File(path) | Origin::ValueFile { path, .. } => debug.field("file", path),
-            Origin::Callable(_) => debug.field("callable", &"…"),
-        };
-        debug.finish()
-    }
-}
-
-/// A session as a [`SessionCache`] keeps it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CachedSession {
-    /// The session. Its expiry is always set.
-    pub session: Session,
-    /// When it was asked for, in unix seconds by the server's clock.
-    pub started_at: i64,
-    /// The id of the token that it was minted from.
-    pub token_id: String,
-}
-
 impl CachedSession {
-    /// A session that was kept elsewhere: its KS, the id of its token, when it was asked for and when
-    /// it expires (both in unix seconds by the server's clock). Its other fields can be set after.
-    #[must_use]
-    pub fn new(
-        ks: impl Into<Secret>,
-        token_id: impl Into<String>,
-        started_at: i64,
-        expiry: i64,
-    ) -> Self {
-        Self {
-            session: Session {
-                ks: ks.into(),
-                session_type: None,
-                partner_id: None,
-                user_id: None,
-                expiry: Some(expiry),
-                privileges: None,
-                dropped_privileges: Vec::new(),
-                key: None,
-            },
-            started_at,
-            token_id: token_id.into(),
-        }
-    }
-
     fn expires_ms(&self) -> i64 {
         in_ms(self.session.expiry.unwrap_or_default())
     }
@@ -330,141 +80,6 @@ impl CachedSession {
         let mut session = self.session.clone();
         session.key.get_or_insert_with(|| Arc::new(key.clone()));
         session
-    }
-}
-
-/// Where sessions are kept: the seam for a cache that several processes share.
-///
-/// A cache may forget anything at any time, and answers what it does not have, or cannot reach, with
-/// `None`: the session is then minted again. It belongs to one provider; over a store that several
-/// share, an implementation keeps them apart by something of its own, such as the token's id.
-pub trait SessionCache: fmt::Debug + Send + Sync {
-    /// The session that is kept for this key.
-    fn get<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Option<Arc<CachedSession>>>;
-
-    /// Keeps a session, in place of the one that was kept for the key.
-    fn put<'a>(&'a self, key: &'a SessionKey, session: Arc<CachedSession>) -> BoxFuture<'a, ()>;
-
-    /// Forgets the key's session if it is still the one with this KS, and answers whether it was.
-    fn remove<'a>(&'a self, key: &'a SessionKey, ks: &'a Secret) -> BoxFuture<'a, bool>;
-}
-
-/// Keeps sessions in memory, and of more than fit those that were asked for last.
-#[derive(Debug)]
-pub struct MemoryCache {
-    capacity: usize,
-    kept: Mutex<Kept>,
-}
-
-#[derive(Default)]
-struct Kept {
-    by_key: HashMap<Arc<SessionKey>, (u64, Arc<CachedSession>)>,
-    by_use: BTreeMap<u64, Arc<SessionKey>>,
-    uses: u64,
-}
-
-impl MemoryCache {
-    /// How many sessions a provider keeps unless told otherwise.
-    pub const DEFAULT_CAPACITY: usize = 10_000;
-
-    /// A cache for this many sessions; 0 counts as 1.
-    #[must_use]
-    pub fn new(capacity: usize) -> Self {
-        Self {
-            capacity: capacity.max(1),
-            kept: Mutex::new(Kept {
-                // Growing a large map would hold up whoever makes it grow; unused room costs next to
-                // no memory.
-                by_key: HashMap::with_capacity(capacity.min(ROOM_AT_ONCE)),
-                ..Kept::default()
-            }),
-        }
-    }
-
-    /// How many sessions are kept, expired ones that nobody asked for since included.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.lock().by_key.len()
-    }
-
-    /// Whether none is kept.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Default for MemoryCache {
-    fn default() -> Self {
-        Self::new(Self::DEFAULT_CAPACITY)
-    }
-}
-
-impl Kept {
-    fn touch(&mut self, key: &SessionKey) -> Option<Arc<CachedSession>> {
-        self.uses += 1;
-        let (last_use, session) = self.by_key.get_mut(key)?;
-        let key = self.by_use.remove(last_use)?;
-        *last_use = self.uses;
-        let session = Arc::clone(session);
-        self.by_use.insert(self.uses, key);
-        Some(session)
-    }
-
-    fn remove(&mut self, key: &SessionKey) {
-        if let Some((last_use, _)) = self.by_key.remove(key) {
-            self.by_use.remove(&last_use);
-        }
-    }
-
-    fn insert(&mut self, key: Arc<SessionKey>, session: Arc<CachedSession>, capacity: usize) {
-        self.remove(&key);
-        while self.by_key.len() >= capacity
-            && let Some((_, oldest)) = self.by_use.pop_first()
-        {
-            self.by_key.remove(&oldest);
-        }
-        self.uses += 1;
-        self.by_use.insert(self.uses, Arc::clone(&key));
-        self.by_key.insert(key, (self.uses, session));
-    }
-}
-
-impl fmt::Debug for Kept {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} sessions", self.by_key.len())
-    }
-}
-
-impl SessionCache for MemoryCache {
-    fn get<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Option<Arc<CachedSession>>> {
-        Box::pin(async { self.lock().touch(key) })
-    }
-
-    fn put<'a>(&'a self, key: &'a SessionKey, session: Arc<CachedSession>) -> BoxFuture<'a, ()> {
-        Box::pin(async {
-            let shared = session.session.key.clone();
-            let key = shared.unwrap_or_else(|| Arc::new(key.clone()));
-            self.lock().insert(key, session, self.capacity);
-        })
-    }
-
-    fn remove<'a>(&'a self, key: &'a SessionKey, ks: &'a Secret) -> BoxFuture<'a, bool> {
-        Box::pin(async {
-            let mut kept = self.lock();
-            let is_it = kept
-                .by_key
-                .get(key)
-                .is_some_and(|(_, cached)| cached.session.ks == *ks);
-            if is_it {
-                kept.remove(key);
-            }
-            is_it
-        })
     }
 }
 

@@ -1,0 +1,11 @@
+//! Sessions that are kept and renewed: [`SessionProvider`], where its token comes from and where its
+//! sessions are kept. Knows the client only as what mints a session.
+
+mod cache;
+mod provider;
+mod source;
+
+pub use cache::{CachedSession, MemoryCache, SessionCache};
+pub(crate) use provider::Carrier;
+pub use provider::{SessionProvider, SessionProviderBuilder};
+pub use source::{TokenCredentials, TokenSource};
