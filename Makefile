@@ -83,6 +83,12 @@ lint: install-python $(VENV)/.test-tools ## formatting, and lints as errors
 test-rust: cargo-is-new-enough ## the core, the sandbox, and the two against each other
 	$(CARGO) test --quiet
 
+# Built apart, because the flag goes to every crate.
+.PHONY: model
+model: cargo-is-new-enough ## every order in which threads can share a fetch, by a model checker
+	LOOM_MAX_PREEMPTIONS=3 RUSTFLAGS="--cfg model" $(CARGO) test --quiet -p kaltura-app-token --lib \
+	  --target-dir $(CARGO_TARGET)/model flight::model
+
 # What the C tests want beside a compiler. As root they are installed from the distribution.
 C_TOOLS := cmake openssl pkg-config strace valgrind
 CARGO_TARGET := $(or $(CARGO_TARGET_DIR),target)

@@ -1,51 +1,273 @@
 //! One result, fetched once for all who ask for it meanwhile. Knows nothing of what is fetched.
+//!
+//! The rules that keep it right in every order of threads:
+//! - One lock holds what a fetch has come to. The fetch is polled by whoever took it out of there, and by
+//!   nobody else meanwhile; everybody else's code (beginning, polling and dropping the fetch, cloning and
+//!   dropping the result, wakers) runs while no lock is held.
+//! - The fetch is polled with a waker of the run's own, which wakes everybody who waits. So it needs no
+//!   particular one of them: one that is dropped, or never polled again, holds nobody up.
+//!
+//! `make model` has a model checker try them in every order.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use futures_util::FutureExt;
-use futures_util::future::{Shared, WeakShared};
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, Wake, Waker};
 
 use crate::error::{Error, Result};
+use crate::seam::sync::{Arc, Mutex, lock};
 use crate::transport::BoxFuture;
+
+#[cfg(all(test, model))]
+mod model;
+
+type Fetch<T> = BoxFuture<'static, Result<T>>;
 
 /// A place for at most one fetch at a time.
 ///
 /// Whoever joins gets the result of the fetch that is under way, an error as well: a hundred callers
 /// in front of a dead server fail after one cycle of retries, not one after the other. A caller that is
-/// cancelled disturbs nobody else; when none is left, the fetch is abandoned. No lock is held while
+/// cancelled disturbs nobody else; when none is left, the fetch is dropped. No lock is held while
 /// anybody waits.
-pub(crate) struct Flight<T>(Mutex<Option<WeakShared<BoxFuture<'static, Result<T>>>>>);
+pub(crate) struct Flight<T>(Mutex<Option<Arc<Run<T>>>>);
+
+/// One fetch, from its beginning until the last who joined has left.
+struct Run<T> {
+    what: &'static str,
+    state: Mutex<State<T>>,
+}
+
+struct State<T> {
+    stage: Stage<T>,
+    /// How many have joined and not left.
+    joined: usize,
+    next_id: u64,
+    /// Those who are to be woken. Ordered: a model checker repeats what it does.
+    waiting: BTreeMap<u64, Waker>,
+    /// Whether the fetch can be polled with success since it was polled last.
+    woken: bool,
+}
+
+enum Stage<T> {
+    /// One of those who joined begins or polls the fetch.
+    Taken,
+    Idle(Fetch<T>),
+    Ended(Arc<Result<T>>),
+    /// All have left.
+    Left,
+}
 
 impl<T: Clone + Send + Sync + 'static> Flight<T> {
     /// Joins the fetch that is under way, or begins one. A panic of it is an error for all.
     pub(crate) fn join(
         self: &Arc<Self>,
         what: &'static str,
-        begin: impl FnOnce() -> BoxFuture<'static, Result<T>>,
-    ) -> Shared<BoxFuture<'static, Result<T>>> {
-        let mut slot = self.slot();
-        if let Some(under_way) = slot.as_ref().and_then(WeakShared::upgrade) {
-            return under_way;
+        begin: impl FnOnce() -> Fetch<T>,
+    ) -> Joined<T> {
+        let mut place = lock(&self.0);
+        if let Some(joined) = self.join_run(place.as_ref()) {
+            return joined;
         }
-        let (place, fetch) = (Arc::clone(self), AssertUnwindSafe(begin()));
-        let fetch: BoxFuture<'static, _> = Box::pin(async move {
-            let result = fetch
-                .catch_unwind()
-                .await
-                .unwrap_or_else(|_| Err(Error::config(format!("{what} panicked"))));
-            // Whoever comes from now on begins anew, while the others collect this result.
-            place.slot().take();
-            result
-        });
-        let fetch = fetch.shared();
-        *slot = fetch.downgrade();
-        fetch
+        let run = Arc::new(Run::taken(what));
+        let before = place.replace(Arc::clone(&run));
+        drop(place);
+        drop(before);
+        // From here on leaving it is taken care of, also when what follows does not come to its end.
+        let joined = Joined {
+            flight: Arc::clone(self),
+            run,
+            id: 0,
+        };
+        match catch_unwind(AssertUnwindSafe(begin)) {
+            Ok(fetch) => joined.run.put_back(fetch, true),
+            Err(_) => joined.end(joined.run.panicked()),
+        }
+        joined
     }
 
-    fn slot(&self) -> MutexGuard<'_, Option<WeakShared<BoxFuture<'static, Result<T>>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Joins the fetch that is under way, if there is one.
+    #[cfg_attr(
+        any(not(test), model),
+        expect(dead_code, reason = "for the session provider")
+    )]
+    pub(crate) fn join_under_way(self: &Arc<Self>) -> Option<Joined<T>> {
+        self.join_run(lock(&self.0).as_ref())
+    }
+
+    /// Whether a fetch is under way, which [`Flight::join`] would join.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the session provider"))]
+    pub(crate) fn is_under_way(&self) -> bool {
+        let place = lock(&self.0);
+        place
+            .as_ref()
+            .is_some_and(|run| lock(&run.state).is_under_way())
+    }
+
+    fn join_run(self: &Arc<Self>, run: Option<&Arc<Run<T>>>) -> Option<Joined<T>> {
+        let run = run?;
+        let mut state = lock(&run.state);
+        if !state.is_under_way() {
+            return None;
+        }
+        let id = state.next_id;
+        state.next_id += 1;
+        state.joined += 1;
+        Some(Joined {
+            flight: Arc::clone(self),
+            run: Arc::clone(run),
+            id,
+        })
+    }
+}
+
+impl<T> Flight<T> {
+    /// Forgets a run that is over, so that its result lives no longer than those who wait for it.
+    fn forget(&self, run: &Arc<Run<T>>) {
+        let mut place = lock(&self.0);
+        let over = place.take_if(|current| Arc::ptr_eq(current, run));
+        drop(place);
+        drop(over);
+    }
+}
+
+impl<T> State<T> {
+    fn is_under_way(&self) -> bool {
+        matches!(self.stage, Stage::Taken | Stage::Idle(_))
+    }
+}
+
+impl<T> Run<T> {
+    /// A run of one who has joined and is about to begin.
+    fn taken(what: &'static str) -> Self {
+        let state = State {
+            stage: Stage::Taken,
+            joined: 1,
+            next_id: 1,
+            waiting: BTreeMap::new(),
+            woken: false,
+        };
+        Self {
+            what,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Leaves the fetch to whoever comes first: at once when it has something to do.
+    fn put_back(&self, fetch: Fetch<T>, woken: bool) {
+        let mut state = lock(&self.state);
+        state.stage = Stage::Idle(fetch);
+        state.woken |= woken;
+        let waiting = if state.woken {
+            // Those who were woken while it was taken found nothing to do.
+            std::mem::take(&mut state.waiting)
+        } else {
+            BTreeMap::new()
+        };
+        drop(state);
+        waiting.into_values().for_each(Waker::wake);
+    }
+
+    fn panicked(&self) -> Result<T> {
+        Err(Error::config(format!("{} panicked", self.what)))
+    }
+}
+
+impl<T: Send + Sync + 'static> Wake for Run<T> {
+    fn wake(self: Arc<Self>) {
+        let mut state = lock(&self.state);
+        state.woken = true;
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        waiting.into_values().for_each(Waker::wake);
+    }
+}
+
+/// Somebody's part in a flight, and the future of its result. Dropping it is leaving.
+pub(crate) struct Joined<T> {
+    flight: Arc<Flight<T>>,
+    run: Arc<Run<T>>,
+    id: u64,
+}
+
+impl<T> Joined<T> {
+    /// Whether there is a result, so that waiting for it takes no time.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the session provider"))]
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(lock(&self.run.state).stage, Stage::Ended(_))
+    }
+
+    /// Gives all who joined their result. The fetch must be gone by then.
+    fn end(&self, result: Result<T>) {
+        let mut state = lock(&self.run.state);
+        state.stage = Stage::Ended(Arc::new(result));
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        self.flight.forget(&self.run);
+        waiting.into_values().for_each(Waker::wake);
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Future for Joined<T> {
+    type Output = Result<T>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
+        let (run, waker) = (&self.run, context.waker().clone());
+        let mut state = lock(&run.state);
+        if let Stage::Ended(result) = &state.stage {
+            let result = Arc::clone(result);
+            drop(state);
+            return Poll::Ready((*result).clone());
+        }
+        let before = state.waiting.insert(self.id, waker);
+        let is_mine = state.woken && matches!(state.stage, Stage::Idle(_));
+        let taken = if is_mine {
+            state.woken = false;
+            std::mem::replace(&mut state.stage, Stage::Taken)
+        } else {
+            Stage::Taken
+        };
+        drop(state);
+        drop(before);
+        let Stage::Idle(mut fetch) = taken else {
+            return Poll::Pending;
+        };
+        let waker = Waker::from(Arc::clone(run));
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            match fetch.as_mut().poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(result) => {
+                    drop(fetch);
+                    Ok(result)
+                }
+                Poll::Pending => Err(fetch),
+            }
+        }));
+        match polled {
+            Ok(Err(fetch)) => {
+                run.put_back(fetch, false);
+                return Poll::Pending;
+            }
+            Ok(Ok(result)) => self.end(result),
+            Err(_) => self.end(run.panicked()),
+        }
+        // The result is there now, and this one is no longer among those who wait.
+        self.poll(context)
+    }
+}
+
+impl<T> Drop for Joined<T> {
+    fn drop(&mut self) {
+        let mut state = lock(&self.run.state);
+        let waker = state.waiting.remove(&self.id);
+        state.joined -= 1;
+        let is_last = state.joined == 0;
+        let left = is_last.then(|| std::mem::replace(&mut state.stage, Stage::Left));
+        drop(state);
+        if is_last {
+            self.flight.forget(&self.run);
+        }
+        drop((waker, left));
     }
 }
 
@@ -61,10 +283,12 @@ impl<T> fmt::Debug for Flight<T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(model)))]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::FutureExt;
 
     use super::*;
 
@@ -118,5 +342,46 @@ mod tests {
         assert_eq!(second.await.unwrap(), 1);
         drop(begin());
         assert_eq!(Arc::strong_count(&held), 1);
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_stops_looking_holds_nobody_up() {
+        let flight = Arc::new(Flight::default());
+        let begin = || {
+            flight.join("the fetch", || {
+                Box::pin(async {
+                    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                    Ok(1)
+                })
+            })
+        };
+        let (mut first, second) = (begin(), begin());
+        // It polls the fetch, and then neither goes on nor leaves.
+        assert!((&mut first).now_or_never().is_none());
+        assert_eq!(second.await.unwrap(), 1);
+        assert!(first.has_ended());
+        assert_eq!(first.await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_the_beginning_is_an_error_too() {
+        let flight = Arc::new(Flight::<u8>::default());
+        let joined = flight.join("the fetch", || panic!("on purpose"));
+        let error = joined.await.unwrap_err();
+        assert!(error.to_string().contains("the fetch panicked"), "{error}");
+        assert!(!flight.is_under_way());
+    }
+
+    #[tokio::test]
+    async fn it_is_known_whether_a_fetch_is_under_way_and_can_be_joined() {
+        let flight = Arc::new(Flight::<u8>::default());
+        assert!(!flight.is_under_way());
+        assert!(flight.join_under_way().is_none());
+        let first = flight.join("the fetch", || Box::pin(async { Ok(1) }));
+        assert!(flight.is_under_way());
+        let second = flight.join_under_way().unwrap();
+        assert_eq!(first.await.unwrap(), 1);
+        assert!(!flight.is_under_way());
+        assert_eq!(second.await.unwrap(), 1);
     }
 }

@@ -37,6 +37,7 @@ mod privileges;
 mod queue;
 mod retry;
 mod rotate;
+mod seam;
 mod secret;
 mod session;
 mod threads;
