@@ -1473,6 +1473,10 @@ impl Client {
         &self.inner.clock
     }
 
+    pub(crate) fn total_timeout(&self) -> Duration {
+        self.inner.total_timeout
+    }
+
     fn host(&self) -> &str {
         let url = self.inner.service_url.as_str();
         url.split_once("://")

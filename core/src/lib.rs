@@ -67,7 +67,7 @@ pub use rotate::{
 pub use secret::Secret;
 pub use session::{
     CachedSession, MemoryCache, SessionCache, SessionProvider, SessionProviderBuilder,
-    TokenCredentials, TokenSource,
+    SessionProviderStats, TokenCredentials, TokenSource,
 };
 pub use transport::{BoxFuture, Transport, TransportAnswer, TransportError};
 pub use wire::Action;

@@ -1,9 +1,10 @@
 //! [`SessionCache`]: where sessions are kept, and the cache in memory. Decides which session is forgotten
 //! when there are too many; knows nothing of when one is renewed.
 
-use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hashlink::LinkedHashMap;
 
 use crate::model::{Session, SessionKey};
 use crate::secret::Secret;
@@ -22,6 +23,8 @@ pub struct CachedSession {
     pub started_at: i64,
     /// The id of the token that it was minted from.
     pub token_id: String,
+    /// Whether the server named no expiry, so that it is what was asked for, or less.
+    pub is_estimated: bool,
 }
 
 impl CachedSession {
@@ -47,6 +50,7 @@ impl CachedSession {
             },
             started_at,
             token_id: token_id.into(),
+            is_estimated: false,
         }
     }
 }
@@ -56,6 +60,45 @@ impl CachedSession {
 /// A cache may forget anything at any time, and answers what it does not have, or cannot reach, with
 /// `None`: the session is then minted again. It belongs to one provider; over a store that several
 /// share, an implementation keeps them apart by something of its own, such as the token's id.
+///
+/// ```
+/// use std::collections::HashMap;
+/// use std::sync::{Arc, Mutex};
+///
+/// use kaltura_app_token::{
+///     BoxFuture, CachedSession, Client, Secret, SessionCache, SessionKey, SessionProvider, TokenSource,
+/// };
+///
+/// /// Keeps every session, for a program with few users.
+/// #[derive(Debug, Default)]
+/// struct KeepAll(Mutex<HashMap<SessionKey, Arc<CachedSession>>>);
+///
+/// impl SessionCache for KeepAll {
+///     fn get<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Option<Arc<CachedSession>>> {
+///         Box::pin(async { self.0.lock().unwrap().get(key).cloned() })
+///     }
+///
+///     fn put<'a>(&'a self, key: &'a SessionKey, session: Arc<CachedSession>) -> BoxFuture<'a, ()> {
+///         Box::pin(async move {
+///             self.0.lock().unwrap().insert(key.clone(), session);
+///         })
+///     }
+///
+///     fn remove<'a>(&'a self, key: &'a SessionKey, ks: &'a Secret) -> BoxFuture<'a, bool> {
+///         Box::pin(async {
+///             let mut kept = self.0.lock().unwrap();
+///             let is_it = kept.get(key).is_some_and(|cached| cached.session.ks == *ks);
+///             is_it && kept.remove(key).is_some()
+///         })
+///     }
+/// }
+///
+/// let client = Client::builder().partner_id(123_456).build()?;
+/// let provider = SessionProvider::builder(TokenSource::environment())
+///     .cache(Arc::new(KeepAll::default()))
+///     .build(client);
+/// # Ok::<(), kaltura_app_token::Error>(())
+/// ```
 pub trait SessionCache: fmt::Debug + Send + Sync {
     /// The session that is kept for this key.
     fn get<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Option<Arc<CachedSession>>>;
@@ -68,17 +111,24 @@ pub trait SessionCache: fmt::Debug + Send + Sync {
 }
 
 /// Keeps sessions in memory, and of more than fit those that were asked for last.
-#[derive(Debug)]
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use kaltura_app_token::{Client, MemoryCache, SessionProvider, TokenSource};
+///
+/// let cache = Arc::new(MemoryCache::new(500));
+/// let client = Client::builder().partner_id(123_456).build()?;
+/// let provider = SessionProvider::builder(TokenSource::environment())
+///     .cache(cache.clone())
+///     .build(client);
+/// assert!(cache.is_empty());
+/// # Ok::<(), kaltura_app_token::Error>(())
+/// ```
 pub struct MemoryCache {
     capacity: usize,
-    kept: Mutex<Kept>,
-}
-
-#[derive(Default)]
-struct Kept {
-    by_key: HashMap<Arc<SessionKey>, (u64, Arc<CachedSession>)>,
-    by_use: BTreeMap<u64, Arc<SessionKey>>,
-    uses: u64,
+    /// Those asked for last stand at the end.
+    kept: Mutex<LinkedHashMap<Arc<SessionKey>, Arc<CachedSession>>>,
 }
 
 impl MemoryCache {
@@ -88,21 +138,18 @@ impl MemoryCache {
     /// A cache for this many sessions; 0 counts as 1.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
+        // Growing a large map would hold up whoever makes it grow; unused room costs next to no memory.
+        let kept = LinkedHashMap::with_capacity(capacity.min(ROOM_AT_ONCE));
         Self {
             capacity: capacity.max(1),
-            kept: Mutex::new(Kept {
-                // Growing a large map would hold up whoever makes it grow; unused room costs next to
-                // no memory.
-                by_key: HashMap::with_capacity(capacity.min(ROOM_AT_ONCE)),
-                ..Kept::default()
-            }),
+            kept: Mutex::new(kept),
         }
     }
 
     /// How many sessions are kept, expired ones that nobody asked for since included.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.lock().by_key.len()
+        self.lock().len()
     }
 
     /// Whether none is kept.
@@ -111,7 +158,7 @@ impl MemoryCache {
         self.len() == 0
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, LinkedHashMap<Arc<SessionKey>, Arc<CachedSession>>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -122,66 +169,37 @@ impl Default for MemoryCache {
     }
 }
 
-impl Kept {
-    fn touch(&mut self, key: &SessionKey) -> Option<Arc<CachedSession>> {
-        self.uses += 1;
-        let (last_use, session) = self.by_key.get_mut(key)?;
-        let key = self.by_use.remove(last_use)?;
-        *last_use = self.uses;
-        let session = Arc::clone(session);
-        self.by_use.insert(self.uses, key);
-        Some(session)
-    }
-
-    fn remove(&mut self, key: &SessionKey) {
-        if let Some((last_use, _)) = self.by_key.remove(key) {
-            self.by_use.remove(&last_use);
-        }
-    }
-
-    fn insert(&mut self, key: Arc<SessionKey>, session: Arc<CachedSession>, capacity: usize) {
-        self.remove(&key);
-        while self.by_key.len() >= capacity
-            && let Some((_, oldest)) = self.by_use.pop_first()
-        {
-            self.by_key.remove(&oldest);
-        }
-        self.uses += 1;
-        self.by_use.insert(self.uses, Arc::clone(&key));
-        self.by_key.insert(key, (self.uses, session));
-    }
-}
-
-impl fmt::Debug for Kept {
+impl fmt::Debug for MemoryCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} sessions", self.by_key.len())
+        f.debug_struct("MemoryCache")
+            .field("capacity", &self.capacity)
+            .field("sessions", &self.len())
+            .finish_non_exhaustive()
     }
 }
 
 impl SessionCache for MemoryCache {
     fn get<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Option<Arc<CachedSession>>> {
-        Box::pin(async { self.lock().touch(key) })
+        Box::pin(async { self.lock().to_back(key).map(|kept| Arc::clone(kept)) })
     }
 
     fn put<'a>(&'a self, key: &'a SessionKey, session: Arc<CachedSession>) -> BoxFuture<'a, ()> {
         Box::pin(async {
             let shared = session.session.key.clone();
             let key = shared.unwrap_or_else(|| Arc::new(key.clone()));
-            self.lock().insert(key, session, self.capacity);
+            let mut kept = self.lock();
+            kept.insert(key, session);
+            if kept.len() > self.capacity {
+                kept.pop_front();
+            }
         })
     }
 
     fn remove<'a>(&'a self, key: &'a SessionKey, ks: &'a Secret) -> BoxFuture<'a, bool> {
         Box::pin(async {
             let mut kept = self.lock();
-            let is_it = kept
-                .by_key
-                .get(key)
-                .is_some_and(|(_, cached)| cached.session.ks == *ks);
-            if is_it {
-                kept.remove(key);
-            }
-            is_it
+            let is_it = kept.get(key).is_some_and(|cached| cached.session.ks == *ks);
+            is_it && kept.remove(key).is_some()
         })
     }
 }

@@ -2,10 +2,13 @@
 //! sessions are kept. Knows the client only as what mints a session.
 
 mod cache;
+mod decide;
+mod driver;
+mod outage;
 mod provider;
 mod source;
 
 pub use cache::{CachedSession, MemoryCache, SessionCache};
-pub(crate) use provider::Carrier;
-pub use provider::{SessionProvider, SessionProviderBuilder};
+pub(crate) use driver::Carrier;
+pub use provider::{SessionProvider, SessionProviderBuilder, SessionProviderStats};
 pub use source::{TokenCredentials, TokenSource};

@@ -3,14 +3,19 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use crate::config::Settings;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::HashType;
 use crate::secret::Secret;
-use crate::threads::aside;
+use crate::threads::{aside, spawn};
+
+/// Whose work it is, in errors.
+const SOURCE: &str = "the token source";
 
 /// The id and the value of a token, as a [`TokenSource`] gives them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +27,9 @@ pub struct TokenCredentials {
     pub token: Secret,
     /// The token's hash type, where the source knows it; it wins over the provider's.
     pub hash_type: Option<HashType>,
+    /// How long the token lets its sessions live, where the source knows it: it counts when the server
+    /// names no expiry.
+    pub session_duration: Option<Duration>,
 }
 
 impl TokenCredentials {
@@ -32,6 +40,7 @@ impl TokenCredentials {
             id: id.into(),
             token: token.into(),
             hash_type: None,
+            session_duration: None,
         }
     }
 
@@ -41,6 +50,13 @@ impl TokenCredentials {
         self.hash_type = Some(hash_type);
         self
     }
+
+    /// Sets how long the token's sessions live.
+    #[must_use]
+    pub fn session_duration(mut self, duration: Duration) -> Self {
+        self.session_duration = Some(duration);
+        self
+    }
 }
 
 type Callable = dyn Fn() -> std::result::Result<TokenCredentials, Box<dyn std::error::Error + Send + Sync>>
@@ -48,6 +64,18 @@ type Callable = dyn Fn() -> std::result::Result<TokenCredentials, Box<dyn std::e
     + Sync;
 
 /// Where a provider gets its token's id and value from, each time that it mints a session.
+///
+/// ```
+/// use kaltura_app_token::{TokenCredentials, TokenSource};
+///
+/// # fn ask_the_vault() -> Result<String, std::fmt::Error> { Ok("0123456789abcdef".to_owned()) }
+/// let source = TokenSource::callable(|| {
+///     let value = ask_the_vault()?;
+///     Ok(TokenCredentials::new("1_ab12cd34", value))
+/// });
+/// assert_eq!(source.credentials()?.id, "1_ab12cd34");
+/// # Ok::<(), kaltura_app_token::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct TokenSource(Origin);
 
@@ -67,6 +95,8 @@ struct TokenFile {
     token: Secret,
     #[serde(rename = "hashType")]
     hash_type: Option<String>,
+    #[serde(rename = "sessionDuration")]
+    session_duration: Option<u64>,
 }
 
 impl TokenSource {
@@ -92,8 +122,8 @@ impl TokenSource {
         })
     }
 
-    /// A file as a rotation's [`crate::FileSink`] writes it: JSON with `id`, `token` and, if it is
-    /// there, `hashType`. Read for every session that is minted, so that a change of the file counts
+    /// A file as a rotation's [`crate::FileSink`] writes it: JSON with `id`, `token` and, if they
+    /// are there, `hashType` and `sessionDuration` (seconds). Read for every session that is minted, so that a change of the file counts
     /// from the next one on.
     #[must_use]
     pub fn file(path: impl Into<PathBuf>) -> Self {
@@ -159,6 +189,7 @@ impl TokenSource {
                     id: file.id,
                     token: file.token,
                     hash_type: file.hash_type.as_deref().map(HashType::from),
+                    session_duration: file.session_duration.map(Duration::from_secs),
                 })
             }
             Origin::ValueFile { id, path } => {
@@ -175,8 +206,11 @@ impl TokenSource {
 }
 
 impl TokenSource {
-    /// The token as the source has it now; what may take its time does so beside the runtime.
-    pub(super) async fn ask(&self) -> Result<TokenCredentials> {
+    /// The token as the source has it now; what may take its time does so beside the runtime, and is
+    /// waited for no longer than this.
+    ///
+    /// That is by the machine's clock, whatever clock the runtime goes by: a source is no part of it.
+    pub(super) async fn ask(&self, patience: Duration) -> Result<TokenCredentials> {
         match &self.0 {
             Origin::Value(_) | Origin::Variable { .. } => self.credentials(),
             // A variable may name a file.
@@ -185,9 +219,28 @@ impl TokenSource {
             | Origin::ValueFile { .. }
             | Origin::Callable(_) => {
                 let source = self.clone();
-                aside("the token source", move || source.credentials()).await?
+                aside(SOURCE, move || source.credentials_within(patience)).await?
             }
         }
+    }
+
+    /// Has another thread ask, which is left to itself when it takes too long.
+    fn credentials_within(self, patience: Duration) -> Result<TokenCredentials> {
+        let (sender, receiver) = mpsc::channel();
+        spawn("kaltura-source", move || {
+            // Nobody may be waiting any more. A panic drops the sender, which tells the receiver.
+            let _ = sender.send(self.credentials());
+        })
+        .map_err(|error| Error::config(format!("{SOURCE}: no thread can be started: {error}")))?;
+        receiver.recv_timeout(patience).unwrap_or_else(|why| {
+            Err(match why {
+                RecvTimeoutError::Timeout => Error::new(
+                    ErrorKind::Timeout,
+                    format!("{SOURCE} did not answer within {patience:?}"),
+                ),
+                RecvTimeoutError::Disconnected => Error::config(format!("{SOURCE} panicked")),
+            })
+        })
     }
 }
 
