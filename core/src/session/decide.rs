@@ -414,3 +414,7 @@ fn not_before(error: &Error, left: Duration) -> Error {
     let error = error.clone().with_hint(hint);
     error.with_retry_after(Some(left))
 }
+
+#[cfg(test)]
+#[path = "decide/tests.rs"]
+mod tests;
