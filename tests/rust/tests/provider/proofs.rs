@@ -197,11 +197,11 @@ async fn what_it_does_is_counted() {
 /// By real time: a token source is no part of anybody's clock.
 #[tokio::test]
 async fn a_token_source_that_hangs_holds_up_its_own_callers_only_and_not_for_ever() {
-    let (hold, held) = std::sync::mpsc::channel::<()>();
-    let held = Mutex::new(held);
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let blocks = Mutex::new(held);
     let source = TokenSource::callable(move || {
         // Until the sender is gone.
-        let _ = held.lock().unwrap().recv();
+        let _ = blocks.lock().unwrap().recv();
         Ok(TokenCredentials::new(ID, "0123456789abcdef"))
     });
     let (stub, clock) = (Stub::new(|_| String::new()), VirtualClock::new(0));
@@ -228,5 +228,5 @@ async fn a_token_source_that_hangs_holds_up_its_own_callers_only_and_not_for_eve
     }
     println!("waited {waited:?} for a source that hangs");
     assert!(waited < seconds(3), "{waited:?}");
-    drop(hold);
+    drop(release);
 }
