@@ -304,7 +304,7 @@ impl Driver {
             is_another && kept.life().is_good(&self.now(), 0)
         });
         if let Some(session) = kept {
-            self.settle(&key, false);
+            self.settle(&key, &session.token_id, false);
             return Ok(Landed {
                 session,
                 is_fresh: false,
@@ -331,7 +331,7 @@ impl Driver {
                 if replaces.is_some() {
                     count(&self.counters.renewed);
                 }
-                self.settle(&key, replaces.is_some());
+                self.settle(&key, &token.id, replaces.is_some());
                 Ok(Landed {
                     session,
                     is_fresh: true,
@@ -364,7 +364,7 @@ impl Driver {
     }
 
     /// Notes that there is a session.
-    fn settle(&self, key: &Arc<SessionKey>, replaces: bool) {
+    fn settle(&self, key: &Arc<SessionKey>, token_id: &str, replaces: bool) {
         let failure = {
             let keys = self.keys();
             let slot = keys.by_key.get(key);
@@ -374,7 +374,7 @@ impl Driver {
         let steady = self.client.clock().steady_now();
         if let Some(lasted) = self.outages().succeeded(failure.as_ref(), steady) {
             let seconds = lasted.as_secs();
-            log::info!("sessions can be started again, after {seconds} s");
+            log::info!("sessions can be started again with token {token_id}, after {seconds} s");
         }
     }
 

@@ -9,6 +9,7 @@ use kaltura_app_token::{
     BoxFuture, Client, Clock, Result, SessionKey, SessionProvider, TokenCredentials, TokenSource,
     Transport, TransportAnswer, TransportError,
 };
+use kaltura_e2e::LogKeeper;
 
 use crate::stub::Stub;
 use crate::virtual_time::{EPOCH, VirtualClock};
@@ -192,6 +193,34 @@ async fn what_it_does_is_counted() {
     assert_eq!((stats.handed_out, stats.minted, stats.renewed), (2, 2, 1));
     assert_eq!((stats.failed, stats.refused, stats.waiting), (1, 0, 0));
     assert_eq!((stats.backing_off, stats.cached), (1, Some(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_said_once_when_it_begins_and_once_when_it_is_over() {
+    let log = LogKeeper::install();
+    let (stub, clock, _) = world();
+    let source = TokenSource::value("0_outage", "0123456789abcdef");
+    let provider = SessionProvider::new(stub.client(&clock), source);
+    stub.limit_rate("1");
+    for number in 0..500 {
+        let key = SessionKey::new().user_id(format!("user-{}", number % 50));
+        provider.get(&key).await.unwrap_err();
+        pass(seconds(1)).await;
+    }
+    stub.lift_limit();
+    pass(seconds(80)).await;
+    for number in 0..50 {
+        let key = SessionKey::new().user_id(format!("user-{number}"));
+        provider.get(&key).await.unwrap();
+    }
+    let text = log.text();
+    let said: Vec<_> = text
+        .lines()
+        .filter(|line| line.contains("started") && line.contains("0_outage"))
+        .collect();
+    println!("{said:#?}");
+    assert_eq!(said.len(), 2);
+    assert!(said[0].contains("cannot be started") && said[1].contains("again"));
 }
 
 /// By real time: a token source is no part of anybody's clock.
