@@ -22,7 +22,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How long refusals and failures are remembered beyond their wait.
 const REMEMBER: Duration = Duration::from_secs(600);
 
-/// The time and the chance of an event.
+/// The time of an event.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Now {
     /// By the clock that never goes back.
@@ -30,8 +30,6 @@ pub(super) struct Now {
     /// The server's time in unix milliseconds, what it likely is and the latest that it can be.
     pub(super) likely: i64,
     pub(super) latest: i64,
-    /// A number from 0 to 1.
-    pub(super) chance: f64,
 }
 
 /// The life of a session that is kept, in unix milliseconds by the server's clock.
@@ -100,6 +98,8 @@ pub(super) enum Event<'a> {
         error: &'a Error,
         /// The session that goes on meanwhile.
         kept: Option<Life>,
+        /// A number from 0 to 1.
+        chance: f64,
     },
     /// A caller has what the minting came to.
     Landed {
@@ -118,6 +118,8 @@ pub(super) enum Event<'a> {
         kept: Option<(&'a str, u64)>,
         /// Whether the session was at its end anyway.
         has_expired: bool,
+        /// A number from 0 to 1.
+        chance: f64,
     },
 }
 
@@ -224,8 +226,13 @@ impl KeyState {
                 self.refusal.take_if(|_| replaces);
                 Action::Nothing
             }
-            Event::Failed { token, error, kept } => {
-                self.failed(token, error, kept, now);
+            Event::Failed {
+                token,
+                error,
+                kept,
+                chance,
+            } => {
+                self.failed(token, error, kept, chance, now);
                 Action::Nothing
             }
             Event::Landed {
@@ -239,6 +246,7 @@ impl KeyState {
                 ks,
                 kept,
                 has_expired,
+                chance,
             } => match (reason, kept) {
                 (
                     KsFailure::RestrictedIp | KsFailure::RestrictedUri | KsFailure::NotAccepted,
@@ -248,7 +256,8 @@ impl KeyState {
                 (KsFailure::Expired | KsFailure::LoggedOut, Some((token_id, current)))
                     if current == ks && !has_expired =>
                 {
-                    self.rejected(reason, error, token_id, ks, now)
+                    let wait = move |first, count| backoff(first, count, LONGEST_BACKOFF, chance);
+                    self.rejected(reason, error, (token_id, ks), wait, now)
                 }
                 // It has been replaced, has lived its life, or has done what it was for.
                 _ => Action::Replace,
@@ -323,13 +332,13 @@ impl KeyState {
         Action::HandOutShort
     }
 
-    fn failed(&mut self, token: &Token, error: &Error, kept: Option<Life>, now: &Now) {
+    fn failed(&mut self, token: &Token, error: &Error, kept: Option<Life>, chance: f64, now: &Now) {
         let before = self
             .failure
             .as_ref()
             .filter(|failure| failure.backoff.is_recent(now) && failure.token == *token);
         let count = before.map_or(1, |failure| failure.backoff.count.saturating_add(1));
-        let mut wait = backoff(FIRST_BACKOFF, count, LONGEST_BACKOFF, now.chance);
+        let mut wait = backoff(FIRST_BACKOFF, count, LONGEST_BACKOFF, chance);
         if let Some(kept) = kept.filter(|kept| kept.is_good(now, 0)) {
             // Once it has ended there is nothing to go on with: that is worth another try.
             wait = wait.min(Duration::from_millis(kept.left(now).unsigned_abs()));
@@ -352,8 +361,8 @@ impl KeyState {
         &mut self,
         reason: KsFailure,
         error: &Error,
-        token_id: &str,
-        ks: u64,
+        (token_id, ks): (&str, u64),
+        wait: impl Fn(Duration, u32) -> Duration,
         now: &Now,
     ) -> Action {
         let before = self
@@ -374,11 +383,10 @@ impl KeyState {
                 _ => FIRST_BACKOFF,
             };
             let count = before.map_or(1, |refusal| refusal.backoff.count.saturating_add(1));
-            let wait = backoff(first, count, LONGEST_BACKOFF, now.chance);
             self.refusal = Some(Refusal {
                 backoff: Backoff {
                     count,
-                    until: now.steady.saturating_add(wait),
+                    until: now.steady.saturating_add(wait(first, count)),
                 },
                 token_id: token_id.to_owned(),
                 ks,

@@ -174,7 +174,6 @@ impl Driver {
             steady: self.client.clock().steady_now(),
             likely: time.likely,
             latest: time.latest,
-            chance: chance(),
         }
     }
 
@@ -340,12 +339,13 @@ impl Driver {
             Err(error) => {
                 count(&self.counters.failed);
                 let kept = replaces.map(|kept| kept.life());
-                let error_of_key = Event::Failed {
+                let failed = Event::Failed {
                     token: &token,
                     error: &error,
                     kept,
+                    chance: chance(),
                 };
-                self.tell(&key, &error_of_key);
+                self.tell(&key, &failed);
                 let steady = self.client.clock().steady_now();
                 if self.outages().failed(&error, steady) {
                     log::warn!(

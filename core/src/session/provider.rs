@@ -16,6 +16,7 @@ use crate::client::{Cancel, Client, cancelled_error, wait_for};
 use crate::clock::millis;
 use crate::error::{ApiError, Error, KsFailure, Result};
 use crate::model::{HashType, Session, SessionKey};
+use crate::retry::chance;
 
 /// The part of a session's life that is left when it is renewed, unless told otherwise.
 const RENEW_WHEN_LEFT: f64 = 0.25;
@@ -395,6 +396,7 @@ impl SessionProvider {
             has_expired: session
                 .expiry
                 .is_some_and(|expiry| driver.now().likely >= expiry.saturating_mul(1000)),
+            chance: chance(),
         };
         match driver.tell(key, &event) {
             Action::Refuse(error) => return Err(error),

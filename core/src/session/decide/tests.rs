@@ -8,7 +8,6 @@ fn at(seconds: i64) -> Now {
         steady: Duration::from_secs(seconds.unsigned_abs()),
         likely: seconds * 1000,
         latest: seconds * 1000 + 1000,
-        chance: 0.5,
     }
 }
 
@@ -45,6 +44,7 @@ fn failed(seconds: i64, state: KeyState, kept: Option<Life>, error: &Error) -> K
         token: &token("a"),
         error,
         kept,
+        chance: 0.5,
     };
     state.step(&event, &at(seconds)).0
 }
@@ -201,6 +201,7 @@ fn rejected(reason: KsFailure, ks: u64, kept: Option<u64>, error: &Error) -> Eve
         ks,
         kept: kept.map(|kept| ("a", kept)),
         has_expired: false,
+        chance: 0.5,
     }
 }
 
