@@ -354,7 +354,7 @@ typedef struct kat_privileges kat_privileges;
 // 3. When the API refuses it with INVALID_KS, say so with kat_provider_reject, and try once more with what
 //    that returns.
 //
-// A session is renewed when a tenth of its life is left, at most 300 s: one caller does it while the others go
+// A session is renewed when about a quarter of its life is left: one caller does it while the others go
 // on with the old one, and once that has expired all wait for the one renewal. For equal keys there is never
 // more than one exchange at a time, however many threads or queued calls ask. A caller that gives up disturbs
 // no other. Nobody who has a good session waits longer than 50 ms for another. After a failed exchange the next
@@ -1160,8 +1160,8 @@ kat_status kat_session_key_set_privileges(kat_session_key *key, const char *priv
 kat_status kat_session_key_set_duration(kat_session_key *key,
                                         int64_t duration);
 
-// For how many seconds the session that is handed out must still be good; when no session lives that long, the
-// call returns KAT_STATUS_INVALID_ARG. Near to a session's whole life it starts one with almost every call.
+// For how many seconds the session that is handed out must still be good; when no session lives that long, a
+// fresh one is handed out. Near to a session's whole life it starts one with almost every call.
 // KAT_ABSENT: unset, which means that it is good now.
 kat_status kat_session_key_set_min_remaining(kat_session_key *key,
                                              int64_t min_remaining);
@@ -1184,8 +1184,7 @@ void kat_provider_free(kat_provider *provider);
 // A session that is good now, and for the key's min_remaining. key may be NULL: the session as the token gives
 // it. Blocks only while a session has to be started for it.
 //
-// KAT_STATUS_INVALID_ARG when the source has no token, or when sessions do not live as long as is asked for.
-// KAT_STATUS_API with "INVALID_KS" for a while after replacements, too, were refused: see kat_provider_reject.
+// KAT_STATUS_INVALID_ARG when the source has no token.
 //
 // cancel may be NULL. It ends this call only: others that wait for the same session get it.
 KAT_MUST_USE

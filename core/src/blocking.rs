@@ -24,8 +24,8 @@ use crate::model::{
     AppToken, ListOptions, NewToken, Pager, Session, SessionInfo, SessionRequest, TokenPage,
     TokenUpdate,
 };
-use crate::provider::Carrier;
 use crate::secret::Secret;
+use crate::session::Carrier;
 use crate::threads::{JoinHandle, SigpipeGuard};
 use crate::transport::BoxFuture;
 

@@ -97,7 +97,6 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
     }
 
     /// Whether a fetch is under way, which [`Flight::join`] would join.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the session provider"))]
     pub(crate) fn is_under_way(&self) -> bool {
         let place = lock(&self.0);
         place
@@ -193,7 +192,6 @@ pub(crate) struct Joined<T> {
 
 impl<T> Joined<T> {
     /// Whether there is a result, so that waiting for it takes no time.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the session provider"))]
     pub(crate) fn has_ended(&self) -> bool {
         matches!(lock(&self.run.state).stage, Stage::Ended(_))
     }

@@ -34,12 +34,12 @@ mod ks;
 mod model;
 mod number_or_text;
 mod privileges;
-mod provider;
 #[cfg(unix)]
 mod queue;
 mod retry;
 mod seam;
 mod secret;
+mod session;
 mod threads;
 mod transport;
 mod wire;
@@ -58,14 +58,14 @@ pub use model::{
     TokenPage, TokenStatus, TokenUpdate,
 };
 pub use privileges::{PrivilegeLint, PrivilegeUse, Privileges};
-pub use provider::{
-    CachedSession, MemoryCache, SessionCache, SessionProvider, SessionProviderBuilder,
-    TokenCredentials, TokenSource,
-};
 #[cfg(unix)]
 pub use queue::{Completion, Queue, Refused};
 pub use retry::RetryPolicy;
 pub use secret::Secret;
+pub use session::{
+    CachedSession, MemoryCache, SessionCache, SessionProvider, SessionProviderBuilder,
+    SessionProviderStats, TokenCredentials, TokenSource,
+};
 pub use transport::{
     BoxFuture, Phase, Progress, Transport, TransportAnswer, TransportError, TransportRequest,
 };

@@ -102,11 +102,13 @@ static void a_session_is_kept_for_its_key(const kat_client *client) {
     kat_session *good = get(provider, key);
     CHECK(same(good, other) && exchanges() == 2);
     kat_session_key_set_min_remaining(key, 61);
-    CHECK_STATUS(KAT_STATUS_INVALID_ARG, kat_provider_get(provider, key, NULL, &none, &error));
+    /* More than a session's life: a fresh one, once. */
+    kat_session *fresh = get(provider, key), *kept = get(provider, key);
+    CHECK(!same(fresh, other) && same(kept, fresh) && exchanges() == 3);
     kat_session_key_set_min_remaining(key, KAT_ABSENT);
     kat_session_free(good);
     good = get(provider, key);
-    CHECK(same(good, other) && exchanges() == 2);
+    CHECK(same(good, fresh) && exchanges() == 3);
     /* What a setter refused fails the call. */
     CHECK(kat_session_key_set_duration(key, -1) == KAT_STATUS_INVALID_ARG);
     CHECK_STATUS(KAT_STATUS_INVALID_ARG, kat_provider_get(provider, key, NULL, &none, &error));
@@ -118,6 +120,8 @@ static void a_session_is_kept_for_its_key(const kat_client *client) {
     kat_session_free(again);
     kat_session_free(other);
     kat_session_free(good);
+    kat_session_free(fresh);
+    kat_session_free(kept);
     kat_session_key_free(key);
 }
 

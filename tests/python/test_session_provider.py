@@ -112,11 +112,12 @@ def test_what_the_api_refused_is_replaced_once_and_an_ended_session_never(
     assert "session.end" not in json.dumps(control(sandbox, "/requests"))
 
 
-def test_more_than_a_sessions_life_is_an_error(sandbox: Sandbox) -> None:
+def test_more_than_a_sessions_life_is_served_with_a_fresh_one(sandbox: Sandbox) -> None:
     _, provider = make(sandbox)
-    assert provider.get(min_remaining=600)
-    with pytest.raises(kat.ConfigError):
-        provider.get(min_remaining=7200)
+    first = provider.get(min_remaining=600)
+    fresh = provider.get(min_remaining=7200)
+    assert fresh != first
+    assert provider.get(min_remaining=7200) == fresh
 
 
 def test_the_hash_type_is_found_out_when_asked_to(sandbox: Sandbox) -> None:

@@ -9,7 +9,7 @@ use arc_swap::ArcSwapOption;
 use super::{Client, Process, forked};
 use crate::error::{KsFailure, Result};
 use crate::model::{Session, SessionKey};
-use crate::provider::SessionProviderBuilder;
+use crate::session::SessionProviderBuilder;
 
 /// A [`crate::SessionProvider`] for callers without an async runtime, usable on both sides of a fork: a
 /// child begins with no session.

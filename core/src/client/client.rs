@@ -534,6 +534,10 @@ impl Client {
         self.sender.server_clock().now()
     }
 
+    pub(crate) fn total_timeout(&self) -> Duration {
+        self.sender.total_timeout()
+    }
+
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
         self.sender.clock()
     }

@@ -86,6 +86,10 @@ impl Sender {
         &self.server.service_url
     }
 
+    pub(crate) fn total_timeout(&self) -> Duration {
+        self.total_timeout
+    }
+
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
         &self.server.clock
     }

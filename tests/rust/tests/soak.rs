@@ -206,7 +206,7 @@ async fn work(
         let key = SessionKey::new()
             .user_id(user)
             .duration(Duration::from_secs(life.into()));
-        // Less than the tenth at which sessions are renewed anyway.
+        // Less than the quarter at which sessions are renewed anyway.
         let min_remaining = match numbers.below(10) {
             0 => Duration::from_secs(u64::from(life) / 15),
             _ => Duration::ZERO,
@@ -358,7 +358,7 @@ fn sessions_never_lapse_in_a_day_of_faults() {
         let (mut expected_in_all, mut minted_in_all) = (0, 0);
         for key in 0..2 * LIVES.len() {
             let life = u64::from(LIVES[key % LIVES.len()]) * 1000;
-            let renewed_after = life - (life / 10).min(300_000);
+            let renewed_after = life - life / 4;
             let expected = millis(end) / renewed_after;
             let minted = minted[&user_of(key)] as u64;
             println!("{:>5} s: {minted} minted, {expected} expected", life / 1000);
