@@ -16,7 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Wake, Waker};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Hint, Result};
 use crate::seam::sync::{Arc, Mutex, lock};
 use crate::transport::BoxFuture;
 
@@ -169,7 +169,7 @@ impl<T> Run<T> {
     }
 
     fn panicked(&self) -> Result<T> {
-        Err(Error::config(format!("{} panicked", self.what)))
+        Err(Error::config(format!("{} panicked", self.what)).with_hint(Hint::BegunAnew))
     }
 }
 

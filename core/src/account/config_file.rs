@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::settings::{Settings, Source};
 use super::values::{parse_partner_id, parse_seconds, read_text};
-use crate::error::{Error, Result};
+use crate::error::{Error, Hint, Result};
 use crate::number_or_text::NumberOrText;
 use crate::seam::trust::{self, Steers};
 use crate::secret::Secret;
@@ -49,7 +49,7 @@ impl Settings {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(
                     Error::config(format!("Configuration file '{shown}' not found."))
-                        .with_hint("copy config.template.json to config.json and fill it in"),
+                        .with_hint(Hint::CopyTheTemplate),
                 );
             }
             Err(error) => {

@@ -50,7 +50,7 @@ impl ServiceUrl {
             return Err(wrong(&format!(
                 "this is neither a region ({names}) nor the address of a server"
             ))
-            .with_hint("an address without a dot is written with its scheme, as https://server"));
+            .with_hint(Hint::WriteTheScheme));
         }
         let full = match region {
             Some((_, host)) => format!("https://{host}"),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::service_url::ServiceUrl;
-use crate::error::{Error, Result};
+use crate::error::{Error, Hint, Result};
 use crate::ks::Ks;
 use crate::secret::{MASK, Secret};
 
@@ -228,10 +228,7 @@ impl Settings {
             other.naming(),
             other.source,
         ))
-        .with_hint(
-            "leave out one of the two; partner id, credentials and service URL come from one source \
-             together",
-        ))
+        .with_hint(Hint::LeaveOutOne))
     }
 
     /// The service URL for the chosen account, and the source that it stands in.
@@ -259,8 +256,7 @@ impl Settings {
                 rival.source, chosen.source
             ))
             .with_hint(
-                "put the service URL beside the account, or give it explicitly: it then is for the \
-                 account of any source",
+                Hint::UrlBesideAccount,
             ));
         }
         Ok(match chosen.service_url {
@@ -317,7 +313,7 @@ impl Part {
                  one source together",
                 self.name, other.source
             ))
-            .with_hint("put partner id, secret and service URL into one of the two");
+            .with_hint(Hint::OneSource);
         }
         let step = match source {
             Source::Environment => format!("set {}", self.variables),
@@ -335,7 +331,7 @@ fn no_account(sources: &[Settings]) -> Error {
             PARTNER.is_missing(&only.source, sources)
         }
         _ => Error::config("no account is configured: the partner id is missing")
-            .with_hint("set KALTURA_PARTNER_ID and KALTURA_ADMIN_SECRET, or write a config.json"),
+            .with_hint(Hint::NoAccount),
     }
 }
 

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::settings::{Settings, Source};
 use super::values::{parse_partner_id, parse_seconds, read_text};
-use crate::error::{Error, Result};
+use crate::error::{Error, Hint, Result};
 use crate::seam::environment;
 use crate::secret::Secret;
 
@@ -88,7 +88,7 @@ impl<L: Fn(&str) -> Option<OsString>> Variables<L> {
                 // Taken for unset, it would leave its place to a default, which may be another server.
                 Err(
                     Error::config(format!("the environment variable {name} is not UTF-8"))
-                        .with_hint("set it again as plain text, or unset it"),
+                        .with_hint(Hint::NotText),
                 )
             }
         }
@@ -101,7 +101,7 @@ impl<L: Fn(&str) -> Option<OsString>> Variables<L> {
             (Some(_), Some(_)) => Err(Error::config(format!(
                 "the environment variables {name} and {file} are both set"
             ))
-            .with_hint("unset one of the two")),
+            .with_hint(Hint::UnsetOne)),
             (Some(text), None) => Ok(Some(Secret::new(text.as_str()))),
             (None, Some(path)) => read_secret(&file, Path::new(path.as_str())).map(Some),
             (None, None) => Ok(None),
@@ -129,8 +129,7 @@ pub(super) fn plain(mut text: Zeroizing<String>) -> String {
 /// The secret in the file that a variable names.
 fn read_secret(variable: &str, path: &Path) -> Result<Secret> {
     let wrong = |why: &str| {
-        Error::config(format!("{variable}: {} {why}", path.display()))
-            .with_hint("it must name a file that holds the secret alone, in one line")
+        Error::config(format!("{variable}: {} {why}", path.display())).with_hint(Hint::SecretAlone)
     };
     let text = File::open(path).and_then(|file| read_text(file, MAX_SECRET_BYTES));
     let text = text.map_err(|error| match error.kind() {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::sender::{Call, Outcome, Sender};
-use crate::error::{Error, KsFailure, Result};
+use crate::error::{Error, Hint, KsFailure, Result};
 use crate::flight::Flight;
 use crate::ks::{Ks, KsFields, KsVersion};
 use crate::model::{Session, SessionInfo, SessionType};
@@ -92,18 +92,15 @@ impl Admin {
             answer_lost |= outcome.answer_lost;
             outcome.answer_lost = answer_lost;
             let expired = matches!(&outcome.result, Err(error)
-                if error.api().and_then(crate::ApiError::ks_failure) == Some(KsFailure::Expired));
+                if error.ks_failure() == Some(KsFailure::Expired));
             if !expired || admin.renew_at.is_none() {
                 return outcome;
             }
             self.kept.forget(&admin);
             if renewed || !(was_kept || action.is_repeatable()) {
-                outcome.result = outcome.result.map_err(|error| {
-                    error.with_hint(
-                        "the session was made for this call: this machine's clock is wrong, or the \
-                         server's; set it",
-                    )
-                });
+                outcome.result = outcome
+                    .result
+                    .map_err(|error| error.with_hint(Hint::WrongClock));
                 return outcome;
             }
             renewed = true;
@@ -224,7 +221,7 @@ impl Admin {
     fn credentials(&self) -> Result<(i64, &Secret)> {
         let secret = self.secret.as_ref().ok_or_else(|| {
             Error::config("the admin secret is not set, and managing tokens needs it")
-                .with_hint("set the admin secret, or give an ADMIN session")
+                .with_hint(Hint::NoAdminSession)
         })?;
         let partner_id = self.partner_id.ok_or_else(|| {
             Error::config("the partner id is not set, and managing tokens needs it")

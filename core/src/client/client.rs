@@ -544,7 +544,7 @@ impl Client {
 }
 
 fn is_logged_out(error: &Error) -> bool {
-    error.api().and_then(crate::ApiError::ks_failure) == Some(KsFailure::LoggedOut)
+    error.ks_failure() == Some(KsFailure::LoggedOut)
 }
 
 fn push_profile(form: &mut Form, profile: Option<&ResponseProfile>) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sha2::Digest;
 
 use super::sender::{Call, Sender};
-use crate::error::{ApiCode, Error, ErrorKind, Result};
+use crate::error::{ApiCode, Error, ErrorKind, Hint, Result};
 use crate::flight::Flight;
 use crate::model::{HashType, Session, SessionRequest, SessionType};
 use crate::privileges::{Privileges, refuse_ks_fields};
@@ -285,5 +285,5 @@ fn into_session(answer: &SessionAnswer, requested: Option<&str>) -> Result<Sessi
 
 pub(crate) fn dead_at_birth(id: &str) -> Error {
     Error::config(format!("the sessions of token {id} are dead at birth"))
-        .with_hint("its sessionDuration is 0 or its expiry has come: update it, or create another")
+        .with_hint(Hint::DeadAtBirth)
 }

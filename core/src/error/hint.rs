@@ -117,7 +117,6 @@ hints! {
         server's; set it",
     DeadAtBirth => "its sessionDuration is 0 or its expiry has come: update it, or create another",
     WalkInstead => "walk over all tokens, which asks for them in parts",
-    AskForLess => "ask for less, or for a longer duration; the token's sessionDuration caps it",
     BegunAnew => "the process's standard error says where; the next call begins anew",
     CallAgainHere => "make the call again here",
     QueueOfItsOwn => "make a queue here",
@@ -140,7 +139,6 @@ hints! {
     JournalDamaged => "nothing in the file was changed; in a journal that was damaged, take that line out, \
         and finish its rotations rather than undo them",
     FilePerToken => "write {id} where the old token's id is to stand in the path",
-    UseCommand => "hand the token to a command instead, which can write it there",
     ResumeFirst => "resume it first",
     ResumeRotation => "resume the rotation: the new token is there and named in the journal",
     FinishInstead => "finish the rotation instead",

@@ -505,7 +505,5 @@ fn in_ms(seconds: i64) -> i64 {
 }
 
 fn is_hash_mismatch(error: &Error) -> bool {
-    error
-        .api()
-        .is_some_and(|api| api.meaning() == ApiCode::InvalidAppTokenHash)
+    error.api_code() == Some(ApiCode::InvalidAppTokenHash)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::{ApiError, Error, ErrorKind, Result};
+use crate::error::{ApiError, Error, ErrorKind, Hint, Result};
 use crate::model::{AppToken, HashType, SessionInfo, SessionType, TokenPage, TokenStatus};
 // Whole numbers come as numbers or as strings (`session.get` answers only strings, and empty ones for
 // null); texts also as numbers (`userId` of a widget session is 0).
@@ -78,23 +78,16 @@ fn http_error(answer: &RawAnswer<'_>, scrubber: &Scrubber) -> Error {
         message = format!("{message}, a redirect to {target}, which is not followed");
         return Error::new(ErrorKind::Http, message)
             .with_http_status(status)
-            .with_hint(
-                "a redirect would resend credentials: set the service URL that it points to",
-            );
+            .with_hint(Hint::Redirected);
     }
     let error = Error::new(ErrorKind::Http, message)
         .with_http_status(status)
         .with_retry_after(answer.retry_after);
     match status {
-        401 | 403 => error.with_hint(
-            "something before the API refused the request: a proxy or a web firewall; another user \
-             agent may be let through",
-        ),
-        404 | 405 => error.with_hint("there is no API at this address: check the service URL"),
-        407 => error.with_hint("the proxy wants credentials: put them into the proxy's URL"),
-        408 | 429 | 500.. => {
-            error.with_hint("the server is overloaded or failing: try again later")
-        }
+        401 | 403 => error.with_hint(Hint::Firewalled),
+        404 | 405 => error.with_hint(Hint::NoApiThere),
+        407 => error.with_hint(Hint::ProxyWantsCredentials),
+        408 | 429 | 500.. => error.with_hint(Hint::Overloaded),
         _ => error,
     }
 }

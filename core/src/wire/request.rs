@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::form::Form;
-use crate::error::{Error, Result};
+use crate::error::{Error, Hint, Result};
 use crate::model::{Change, HashType, NewToken, Pager, SessionType, TokenFilter, TokenUpdate};
 use crate::privileges;
 
@@ -256,7 +256,7 @@ pub(crate) fn push_filter(form: &mut Form, filter: &TokenFilter) -> Result<()> {
                 "idIn: {} ids are more than the {MAX_FILTER_IDS} that the server takes at once",
                 ids.len()
             ))
-            .with_hint("walk over all tokens, which asks for them in parts"));
+            .with_hint(Hint::WalkInstead));
         }
         let ids: Vec<&str> = ids.iter().map(|id| id.trim()).collect();
         form.push("filter[idIn]", not_empty("idIn", &ids.join(","))?);

@@ -31,7 +31,5 @@ pub(super) async fn delete(client: &Client, id: &str) -> Result<()> {
 }
 
 pub(super) fn is_not_found(error: &Error) -> bool {
-    error
-        .api()
-        .is_some_and(|api| api.meaning() == ApiCode::AppTokenIdNotFound)
+    error.api_code() == Some(ApiCode::AppTokenIdNotFound)
 }

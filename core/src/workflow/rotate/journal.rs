@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::options::{OldToken, RotationState};
-use crate::error::{Error, Result};
+use crate::error::{Error, Hint, Result};
 use crate::seam::disk;
 use crate::seam::trust::{self, Steers};
 use crate::threads::aside;
@@ -200,7 +200,7 @@ impl Journal {
         if !disk::try_lock(&file).map_err(cannot)? {
             return Err(
                 Error::local(says("is in use: another rotation is at work with it"))
-                    .with_hint("wait until that one has ended, or give another journal"),
+                    .with_hint(Hint::JournalInUse),
             );
         }
         let mut content = Content {
@@ -212,10 +212,7 @@ impl Journal {
             Some(line) => Err(Error::config(says(&format!(
                 "has something else in line {line}: give another file"
             )))
-            .with_hint(
-                "nothing in the file was changed; in a journal that was damaged, take that line out, \
-                 and finish its rotations rather than undo them",
-            )),
+            .with_hint(Hint::JournalDamaged)),
             None => Ok(Self(Arc::new(Shared {
                 path,
                 content: Mutex::new(content),

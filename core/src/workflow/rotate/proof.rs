@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::client::Client;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::model::{AppToken, HashType, Session, SessionRequest, SessionType};
 use crate::privileges::Privileges;
 use crate::workflow::tokens::is_not_found;
@@ -33,15 +33,14 @@ pub(super) async fn prove(client: &Client, old_id: &str, new: &AppToken) -> Resu
         (Some(given), Some(expected)) if given == expected => return Ok(()),
         (Some(given), Some(expected)) => (
             format!("the server's new token {new_id} gives {given}, but {old_id} gives {expected}"),
-            "compare the two, and give the old one what the new one is to have before you rotate \
-             it again",
+            Hint::CompareTokens,
         ),
         _ => (
             format!(
                 "the server does not say what sessions of {new_id} and {old_id} may do, neither \
                  when they are started nor when asked"
             ),
-            "create the new token yourself, try it, and then delete the old one",
+            Hint::RotateByHand,
         ),
     };
     Err(Error::new(

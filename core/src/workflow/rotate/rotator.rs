@@ -16,7 +16,7 @@ use super::proof::{exchange, is_final, no_value, prove};
 use super::sink::{HandOver, Sink};
 use super::successor::{marked, new_mark, successor};
 use crate::client::Client;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::model::{AppToken, TokenField, TokenFilter, TokenUpdate};
 use crate::seam::disk;
 use crate::threads::aside;
@@ -121,7 +121,7 @@ impl<'a> Rotator<'a> {
                 return Err(Error::config(format!(
                     "the journal already has a rotation of token {id} that is not finished"
                 ))
-                .with_hint("resume it first"));
+                .with_hint(Hint::ResumeFirst));
             }
         }
         if seen.is_empty() {
@@ -408,7 +408,7 @@ impl<'a> Rotator<'a> {
                     entry.old_id,
                     error.message()
                 ))
-                .with_hint("resume the rotation: the new token is there and named in the journal")
+                .with_hint(Hint::ResumeRotation)
             })
     }
 
@@ -443,14 +443,11 @@ impl<'a> Rotator<'a> {
         };
         match entry.state {
             RotationState::HandedOver => {
-                return Err(refused("was handed over")?.with_hint("finish the rotation instead"));
+                return Err(refused("was handed over")?.with_hint(Hint::FinishInstead));
             }
             // Who took it may have stored it, even where the hand-over failed.
             RotationState::Delivering if !self.is_gone(entry.new_id()?).await => {
-                return Err(refused("was being handed over")?.with_hint(
-                    "finish the rotation instead, which hands it over again; where you know that \
-                     nobody has it, delete it, and then undo the rotation",
-                ));
+                return Err(refused("was being handed over")?.with_hint(Hint::FinishOrDelete));
             }
             _ => {}
         }

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Hint, Result};
 use crate::model::HashType;
 use crate::seam::disk;
 use crate::secret::Secret;
@@ -177,7 +177,7 @@ impl Sink for FileSink {
                 self.path.display(),
                 old_ids.len()
             ))
-            .with_hint("write {id} where the old token's id is to stand in the path"));
+            .with_hint(Hint::FilePerToken));
         }
         for path in paths {
             disk::Target::at(&path).map_err(|error| {

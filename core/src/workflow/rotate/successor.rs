@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::journal::JournalEntry;
-use crate::error::{Error, Result};
+use crate::error::{Error, Hint, Result};
 use crate::model::{AppToken, HashType, NewToken, TokenStatus};
 
 /// The token that replaces this one.
@@ -34,7 +34,7 @@ pub(super) fn successor(old: &AppToken, entry: &JournalEntry) -> Result<NewToken
                  its successor's would be",
                 old.id
             ))
-            .with_hint("give it another session duration first"));
+            .with_hint(Hint::DurationFirst));
         }
         new = new.session_duration(Duration::from_secs(seconds.unsigned_abs()));
     }
