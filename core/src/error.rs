@@ -120,7 +120,6 @@ impl Error {
     }
 
     /// Something of this machine failed: a file could not be written, locked or kept.
-    #[allow(dead_code, reason = "for the journal and the sinks")]
     pub(crate) fn local(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Local, message)
     }

@@ -35,3 +35,8 @@ pub(super) fn is_not_found(error: &Error) -> bool {
         .api()
         .is_some_and(|api| api.meaning() == ApiCode::AppTokenIdNotFound)
 }
+
+/// Whether the server takes these for the same id: case and blanks at the end do not matter to it.
+pub(super) fn is_same_id(one: &str, other: &str) -> bool {
+    one.trim_end().eq_ignore_ascii_case(other.trim_end())
+}

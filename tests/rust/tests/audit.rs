@@ -634,3 +634,19 @@ async fn revoking_deletes_and_says_of_each_what_became_of_it() {
         Some("SERVICE_FORBIDDEN")
     );
 }
+
+/// The server does not tell small letters from capitals.
+#[tokio::test]
+async fn an_id_in_small_letters_and_in_capitals_is_revoked_once() {
+    let sandbox = sandbox();
+    let client = admin(&sandbox);
+    let id = client.add_token(&NewToken::new()).await.unwrap().id;
+    let missing = ["0_NOSUCHID", "0_nosuchid"];
+    let ids = [id.clone(), id.to_uppercase()]
+        .into_iter()
+        .chain(missing.map(str::to_owned));
+    let target = RevocationTarget::Ids(ids.collect());
+    let plan = plan_revocation(&client, &target).await.unwrap();
+    assert_eq!(plan.tokens.len(), 1);
+    assert_eq!(plan.missing, ["0_NOSUCHID"]);
+}

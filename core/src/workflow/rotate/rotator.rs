@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{AppToken, TokenField, TokenFilter, TokenUpdate};
 use crate::seam::disk;
 use crate::threads::aside;
-use crate::workflow::tokens::{DEFAULT_CONCURRENCY, all_tokens, delete, is_not_found};
+use crate::workflow::tokens::{DEFAULT_CONCURRENCY, all_tokens, delete, is_not_found, is_same_id};
 
 /// How far before the moment of asking a token in doubt may have been created.
 const LOOK_BACK_SECONDS: i64 = 600;
@@ -116,7 +116,7 @@ impl<'a> Rotator<'a> {
                     "token {id:?} is empty or named twice"
                 )));
             }
-            let is_it = |entry: &JournalEntry| entry.old_id.eq_ignore_ascii_case(id);
+            let is_it = |entry: &JournalEntry| is_same_id(&entry.old_id, id);
             if under_way.iter().any(is_it) {
                 return Err(Error::config(format!(
                     "the journal already has a rotation of token {id} that is not finished"
@@ -427,7 +427,7 @@ impl<'a> Rotator<'a> {
     }
 
     async fn finish(&self, entry: &mut JournalEntry) -> Result<()> {
-        self.delete_strays(entry).await?;
+        self.delete_late_ones(entry).await?;
         self.write(entry, RotationState::Done, RotationStep::Finished)
             .await
     }
@@ -470,12 +470,16 @@ impl<'a> Rotator<'a> {
     }
 
     /// Deletes what a request that seemed lost has created after all.
-    async fn delete_strays(&self, entry: &JournalEntry) -> Result<()> {
+    async fn delete_late_ones(&self, entry: &JournalEntry) -> Result<()> {
         if entry.earlier_marks.is_empty() {
             return Ok(());
         }
         for token in self.find_marked(entry).await? {
-            if Some(&token.id) != entry.new_id.as_ref() {
+            let is_new = entry
+                .new_id
+                .as_ref()
+                .is_some_and(|id| is_same_id(id, &token.id));
+            if !is_new {
                 delete(self.client, &token.id).await?;
             }
         }
