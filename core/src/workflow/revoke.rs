@@ -113,7 +113,8 @@ async fn by_filter(client: &Client, wanted: &RevocationFilter) -> Result<Vec<App
 }
 
 /// Deletes these tokens, a few at a time, and says of each in the same order what became of it; one
-/// that is gone already counts as deleted. `progress` is called with each as it comes.
+/// that is gone already counts as deleted. `progress` is called with each as it comes, and has to return at
+/// once.
 ///
 /// On the reference server the sessions minted from a token end with it.
 pub async fn revoke<S: AsRef<str>>(

@@ -80,7 +80,8 @@ impl<'a> Rotator<'a> {
         }
     }
 
-    /// Calls this with the old token's id at every step.
+    /// Calls this with the old token's id at every step. It is called on the rotation's own task, so it has
+    /// to return at once.
     pub fn progress(mut self, progress: &'a Progress<'a>) -> Self {
         self.progress = progress;
         self
@@ -97,7 +98,7 @@ impl<'a> Rotator<'a> {
     ///
     /// # Errors
     /// `Config` before anything was begun: no tokens, one named twice or already under way in the
-    /// journal, or more than the sink can take.
+    /// journal, more than the sink can take, or a file to write that is the journal.
     pub async fn rotate<S: AsRef<str>>(
         &self,
         ids: &[S],
