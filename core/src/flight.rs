@@ -87,15 +87,6 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
         joined
     }
 
-    /// Joins the fetch that is under way, if there is one.
-    #[cfg_attr(
-        any(not(test), model),
-        expect(dead_code, reason = "for the session provider")
-    )]
-    pub(crate) fn join_under_way(self: &Arc<Self>) -> Option<Joined<T>> {
-        self.join_run(lock(&self.0).as_ref())
-    }
-
     /// Whether a fetch is under way, which [`Flight::join`] would join.
     pub(crate) fn is_under_way(&self) -> bool {
         let place = lock(&self.0);
@@ -371,15 +362,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_is_known_whether_a_fetch_is_under_way_and_can_be_joined() {
+    async fn it_is_known_whether_a_fetch_is_under_way() {
         let flight = Arc::new(Flight::<u8>::default());
         assert!(!flight.is_under_way());
-        assert!(flight.join_under_way().is_none());
         let first = flight.join("the fetch", || Box::pin(async { Ok(1) }));
         assert!(flight.is_under_way());
-        let second = flight.join_under_way().unwrap();
         assert_eq!(first.await.unwrap(), 1);
         assert!(!flight.is_under_way());
-        assert_eq!(second.await.unwrap(), 1);
     }
 }

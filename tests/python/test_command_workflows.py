@@ -184,7 +184,7 @@ class TestRotate:
             (shell.directory / "a b").mkdir()
             out, err = process.communicate(timeout=30)
         ended = Ended(process.returncode, out, err)
-        assert (ended.code, ended.out) == (2, ""), ended
+        assert (ended.code, ended.out) == (7, ""), ended
         assert_silent(ended, sandbox)
         assert "could not be handed over" in ended.err
         assert old.id in ids(sandbox)
@@ -278,7 +278,7 @@ class TestRotate:
         self, shell: Shell, sandbox: Sandbox, old: AppToken
     ) -> None:
         failed = shell.new("rotate", old.id, "--", "sh", "-c", "cat > got; exit 1")
-        assert failed.code == 2
+        assert failed.code == 7
         handed = json.loads((shell.directory / "got").read_text())
         undone = shell.new("rotate", "--undo")
         assert undone.code == 2
@@ -449,7 +449,7 @@ class TestRotate:
         with (shell.directory / "journal").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             ended = shell.new("rotate", old.id, "--journal", "journal")
-        assert (ended.code, ended.out) == (2, "")
+        assert (ended.code, ended.out) == (7, "")
         assert "is in use: another rotation is at work with it" in ended.err
         assert ids(sandbox) == {old.id}
 

@@ -1,7 +1,7 @@
 //! Finding a token by what it is for, or creating it.
 
 use super::rotate::privilege_set;
-use super::tokens::all_tokens;
+use super::tokens::{all_tokens, is_same_id};
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::model::{AppToken, HashType, NewToken, TokenFilter, TokenStatus};
@@ -50,7 +50,7 @@ pub async fn ensure(client: &Client, wanted: &NewToken) -> Result<Ensured> {
         log::warn!("token {id} is created; whether others are just like it is unknown: {error}");
         vec![created.clone()]
     });
-    if let Some(listed) = alike.iter_mut().find(|token| token.id == *id) {
+    if let Some(listed) = alike.iter_mut().find(|token| is_same_id(&token.id, id)) {
         listed.token.clone_from(&created.token);
     } else {
         log::warn!("the server stored token {id} otherwise than asked: it is not found again");
@@ -84,7 +84,7 @@ fn settle(mut alike: Vec<AppToken>, created: Option<&str>) -> Option<Ensured> {
     let mut alike = alike.into_iter();
     let token = alike.next()?;
     Some(Ensured {
-        created: created == Some(token.id.as_str()),
+        created: created.is_some_and(|id| is_same_id(id, &token.id)),
         token,
         duplicates: alike.map(|token| token.id).collect(),
     })

@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt;
 
-use super::tokens::{DEFAULT_CONCURRENCY, all_tokens, delete};
+use super::tokens::{DEFAULT_CONCURRENCY, all_tokens, delete, is_same_id};
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::model::{AppToken, TokenFilter};
@@ -71,7 +71,7 @@ async fn by_ids(client: &Client, ids: &[String]) -> Result<RevocationPlan> {
         if id.is_empty() {
             return Err(Error::config("one of the ids is empty"));
         }
-        if !wanted.contains(&id) {
+        if !wanted.iter().any(|known| is_same_id(known, id)) {
             wanted.push(id);
         }
     }
@@ -86,7 +86,7 @@ async fn by_ids(client: &Client, ids: &[String]) -> Result<RevocationPlan> {
     let missing = wanted
         .into_iter()
         .filter(|id| {
-            let is_it = |token: &AppToken| token.id.eq_ignore_ascii_case(id);
+            let is_it = |token: &AppToken| is_same_id(&token.id, id);
             !tokens.iter().any(is_it)
         })
         .map(str::to_owned)
@@ -113,7 +113,8 @@ async fn by_filter(client: &Client, wanted: &RevocationFilter) -> Result<Vec<App
 }
 
 /// Deletes these tokens, a few at a time, and says of each in the same order what became of it; one
-/// that is gone already counts as deleted. `progress` is called with each as it comes.
+/// that is gone already counts as deleted. `progress` is called with each as it comes, and has to return at
+/// once.
 ///
 /// On the reference server the sessions minted from a token end with it.
 pub async fn revoke<S: AsRef<str>>(

@@ -33,3 +33,8 @@ pub(super) async fn delete(client: &Client, id: &str) -> Result<()> {
 pub(super) fn is_not_found(error: &Error) -> bool {
     error.api_code() == Some(ApiCode::AppTokenIdNotFound)
 }
+
+/// Whether the server takes these for the same id: case and blanks at the end do not matter to it.
+pub(super) fn is_same_id(one: &str, other: &str) -> bool {
+    one.trim_end().eq_ignore_ascii_case(other.trim_end())
+}

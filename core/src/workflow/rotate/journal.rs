@@ -182,15 +182,17 @@ impl Journal {
     /// Opens a journal, or begins one. A file that is not a journal stays as it is.
     ///
     /// # Errors
-    /// `Config` when the file is not a journal, or somebody else may have written it; `Local` when it cannot be read, written and locked, which
-    /// it cannot while somebody else has it open.
+    /// `Config` when the file is not a journal and cannot become one, or somebody else may have written
+    /// it; `Local` when it cannot be read, written and locked, which it cannot while somebody else has it
+    /// open.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         let says = |what: &str| format!("the journal '{}' {what}", path.display());
         let cannot = |error: io::Error| {
             let what = says(&format!("cannot be used: {error}"));
             match error.kind() {
-                io::ErrorKind::InvalidInput => Error::config(what),
+                // It is the wrong path.
+                io::ErrorKind::InvalidInput | io::ErrorKind::NotFound => Error::config(what),
                 _ => Error::local(what),
             }
         };

@@ -11,7 +11,7 @@ use crate::model::HashType;
 /// What becomes of the old token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OldToken {
-    /// It stays; [`Rotated::finish`] is the command that deletes it.
+    /// It stays, and [`WayOut::DeleteOld`] is among the ways on.
     #[default]
     Keep,
     /// It is deleted as soon as the new one was handed over and verified once more.
@@ -33,7 +33,7 @@ pub struct RotateOptions {
     pub old: OldToken,
 }
 
-/// How [`Rotator::resume`] ends what was begun.
+/// How [`Rotator::resume`](crate::Rotator::resume) ends what was begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resume {
     /// Goes on to the end.

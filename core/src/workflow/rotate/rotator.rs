@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::model::{AppToken, TokenField, TokenFilter, TokenUpdate};
 use crate::seam::disk;
 use crate::threads::aside;
-use crate::workflow::tokens::{DEFAULT_CONCURRENCY, all_tokens, delete, is_not_found};
+use crate::workflow::tokens::{DEFAULT_CONCURRENCY, all_tokens, delete, is_not_found, is_same_id};
 
 /// How far before the moment of asking a token in doubt may have been created.
 const LOOK_BACK_SECONDS: i64 = 600;
@@ -80,7 +80,8 @@ impl<'a> Rotator<'a> {
         }
     }
 
-    /// Calls this with the old token's id at every step.
+    /// Calls this with the old token's id at every step. It is called on the rotation's own task, so it has
+    /// to return at once.
     pub fn progress(mut self, progress: &'a Progress<'a>) -> Self {
         self.progress = progress;
         self
@@ -97,7 +98,7 @@ impl<'a> Rotator<'a> {
     ///
     /// # Errors
     /// `Config` before anything was begun: no tokens, one named twice or already under way in the
-    /// journal, or more than the sink can take.
+    /// journal, more than the sink can take, or a file to write that is the journal.
     pub async fn rotate<S: AsRef<str>>(
         &self,
         ids: &[S],
@@ -116,7 +117,7 @@ impl<'a> Rotator<'a> {
                     "token {id:?} is empty or named twice"
                 )));
             }
-            let is_it = |entry: &JournalEntry| entry.old_id.eq_ignore_ascii_case(id);
+            let is_it = |entry: &JournalEntry| is_same_id(&entry.old_id, id);
             if under_way.iter().any(is_it) {
                 return Err(Error::config(format!(
                     "the journal already has a rotation of token {id} that is not finished"
@@ -427,7 +428,7 @@ impl<'a> Rotator<'a> {
     }
 
     async fn finish(&self, entry: &mut JournalEntry) -> Result<()> {
-        self.delete_strays(entry).await?;
+        self.delete_late_ones(entry).await?;
         self.write(entry, RotationState::Done, RotationStep::Finished)
             .await
     }
@@ -467,12 +468,16 @@ impl<'a> Rotator<'a> {
     }
 
     /// Deletes what a request that seemed lost has created after all.
-    async fn delete_strays(&self, entry: &JournalEntry) -> Result<()> {
+    async fn delete_late_ones(&self, entry: &JournalEntry) -> Result<()> {
         if entry.earlier_marks.is_empty() {
             return Ok(());
         }
         for token in self.find_marked(entry).await? {
-            if Some(&token.id) != entry.new_id.as_ref() {
+            let is_new = entry
+                .new_id
+                .as_ref()
+                .is_some_and(|id| is_same_id(id, &token.id));
+            if !is_new {
                 delete(self.client, &token.id).await?;
             }
         }

@@ -144,7 +144,7 @@ async fn the_journal_holds_no_secret_and_survives_a_torn_last_line() {
 
     assert_eq!(
         Journal::open("/no/such/folder/journal").unwrap_err().kind(),
-        ErrorKind::Local
+        ErrorKind::Config
     );
 }
 

