@@ -424,31 +424,31 @@ impl Client {
         self.run(&Cancel::new(), None, call)
     }
 
-    /// See [`crate::Client::add_token`].
+    /// Creates a token; its value is in the answer. Waits for [`crate::Client::add_token`].
     ///
     /// # Errors
-    /// As there.
+    /// Its kinds; `Config` in async code, which would be stopped.
     pub fn add_token(&self, token: &NewToken) -> Result<AppToken> {
         self.wait(async |client| client.add_token(token).await)
     }
 
-    /// See [`crate::Client::get_token`].
+    /// The token with this id. Waits for [`crate::Client::get_token`].
     ///
     /// # Errors
-    /// As there.
+    /// Its kinds; `Config` in async code, which would be stopped.
     pub fn get_token(&self, id: &str) -> Result<AppToken> {
         self.wait(async |client| client.get_token(id).await)
     }
 
-    /// See [`crate::Client::list_tokens`].
+    /// One page of the tokens that the options choose. Waits for [`crate::Client::list_tokens`].
     ///
     /// # Errors
-    /// As there.
+    /// Its kinds; `Config` in async code, which would be stopped.
     pub fn list_tokens(&self, options: &ListOptions, pager: Pager) -> Result<TokenPage> {
         self.wait(async |client| client.list_tokens(options, pager).await)
     }
 
-    /// See [`crate::Client::tokens`].
+    /// A walk over all tokens that the options choose, page by page.
     ///
     /// # Errors
     /// As [`Client::service_url`].
@@ -458,58 +458,58 @@ impl Client {
         Ok(Tokens::new(process, walk))
     }
 
-    /// See [`crate::Client::update_token`].
+    /// Changes the fields that are set, and no other. Waits for [`crate::Client::update_token`].
     ///
     /// # Errors
-    /// As there.
+    /// Its kinds; `Config` in async code, which would be stopped.
     pub fn update_token(&self, id: &str, update: &TokenUpdate) -> Result<AppToken> {
         self.wait(async |client| client.update_token(id, update).await)
     }
 
-    /// See [`crate::Client::delete_token`].
+    /// Deletes a token; one that is gone already is no error when the request was repeated. Waits for [`crate::Client::delete_token`].
     ///
     /// # Errors
-    /// As there.
+    /// Its kinds; `Config` in async code, which would be stopped.
     pub fn delete_token(&self, id: &str) -> Result<()> {
         self.wait(async |client| client.delete_token(id).await)
     }
 
-    /// See [`crate::Client::start_session`].
+    /// Exchanges a token for a session, with its three steps. Waits for [`crate::Client::start_session`].
     ///
     /// # Errors
-    /// As there.
+    /// Its kinds; `Config` in async code, which would be stopped.
     pub fn start_session(&self, request: &SessionRequest) -> Result<Session> {
         self.wait(async |client| client.start_session(request).await)
     }
 
-    /// See [`crate::Client::start_widget_session`].
+    /// A session without any rights, as every player has it. Waits for [`crate::Client::start_widget_session`].
     ///
     /// # Errors
-    /// As there.
+    /// Its kinds; `Config` in async code, which would be stopped.
     pub fn start_widget_session(&self) -> Result<Session> {
         self.wait(async |client| client.start_widget_session().await)
     }
 
-    /// See [`crate::Client::start_admin_session`].
+    /// A session that may manage tokens, of the credentials of the client. Waits for [`crate::Client::start_admin_session`].
     ///
     /// # Errors
-    /// As there.
+    /// Its kinds; `Config` in async code, which would be stopped.
     pub fn start_admin_session(&self) -> Result<Session> {
         self.wait(async |client| client.start_admin_session().await)
     }
 
-    /// See [`crate::Client::session_info`].
+    /// What the server says of a session; `None`: of the client's own. Waits for [`crate::Client::session_info`].
     ///
     /// # Errors
-    /// As there.
+    /// Its kinds; `Config` in async code, which would be stopped.
     pub fn session_info(&self, ks: Option<&Secret>) -> Result<SessionInfo> {
         self.wait(async |client| client.session_info(ks).await)
     }
 
-    /// See [`crate::Client::end_session`].
+    /// Ends a session on the server. Waits for [`crate::Client::end_session`].
     ///
     /// # Errors
-    /// As there.
+    /// Its kinds; `Config` in async code, which would be stopped.
     pub fn end_session(&self, ks: &Secret) -> Result<()> {
         self.wait(async |client| client.end_session(ks).await)
     }

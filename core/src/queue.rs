@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
@@ -44,10 +44,23 @@ pub enum Refused {
 ///
 /// Every accepted call has exactly one completion, also when it is cancelled or panics. A call is in
 /// flight from [`Queue::submit`] until its completion has been collected with [`Queue::next`]. Every
-/// method may be called from many threads at once. Dropping the queue gives up what is in flight,
+/// method may be called from many threads at once. Dropping the queue cancels what is in flight,
 /// without waiting for the network.
 ///
 /// After a fork the queue is the parent's: in the child every method says `Forked`.
+///
+/// ```
+/// use kaltura_app_token::{Queue, blocking::Client};
+///
+/// let client = Client::new(kaltura_app_token::Client::builder().partner_id(123_456))?;
+/// let queue = Queue::new(10)?;
+/// let operation = queue.submit(&client, "mine", |client| async move { Ok(client.partner_id()) });
+/// let done = queue.next(None)?.expect("it waits for one");
+/// assert_eq!(operation.ok(), Some(done.operation));
+/// assert_eq!(done.tag, "mine");
+/// assert_eq!(done.result.expect("it did not panic")?, Some(123_456));
+/// # Ok::<(), kaltura_app_token::Error>(())
+/// ```
 pub struct Queue<M, T> {
     shared: Option<Arc<Shared<M, T>>>,
     pid: u32,
@@ -168,7 +181,7 @@ impl<M: Send + 'static, T: Send + 'static> Queue<M, T> {
         Ok(operation)
     }
 
-    /// Gives up a call. Its completion comes all the same, and says `Cancelled` unless the call was
+    /// Cancels a call. Its completion comes all the same, and says `Cancelled` unless the call was
     /// faster. A call that is no longer under way is left alone.
     ///
     /// # Errors
@@ -191,7 +204,7 @@ impl<M: Send + 'static, T: Send + 'static> Queue<M, T> {
         Ok(())
     }
 
-    /// Gives up every call that is under way. Their completions come all the same.
+    /// Cancels every call that is under way. Their completions come all the same.
     ///
     /// # Errors
     /// `Forked` in a child.
@@ -290,27 +303,19 @@ impl<M, T> Shared<M, T> {
     }
 
     fn take(&self, timeout: Option<Duration>) -> Option<(u64, Option<Result<T>>, InFlight<M>)> {
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut state = self.state();
-        let (operation, result) = loop {
-            if let Some(completed) = state.completed.pop_front() {
-                break completed;
+        let state = self.state();
+        let nothing = |state: &mut State<M, T>| state.completed.is_empty();
+        let mut state = match timeout {
+            None => self
+                .completed
+                .wait_while(state, nothing)
+                .unwrap_or_else(PoisonError::into_inner),
+            Some(timeout) => {
+                let waited = self.completed.wait_timeout_while(state, timeout, nothing);
+                waited.unwrap_or_else(PoisonError::into_inner).0
             }
-            state =
-                match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
-                    None => self
-                        .completed
-                        .wait(state)
-                        .unwrap_or_else(PoisonError::into_inner),
-                    Some(Duration::ZERO) => return None,
-                    Some(left) => {
-                        self.completed
-                            .wait_timeout(state, left)
-                            .unwrap_or_else(PoisonError::into_inner)
-                            .0
-                    }
-                };
         };
+        let (operation, result) = state.completed.pop_front()?;
         if state.completed.is_empty() {
             self.signal.lower();
         }

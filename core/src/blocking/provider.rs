@@ -75,29 +75,29 @@ impl SessionProvider {
         }
     }
 
-    /// See [`crate::SessionProvider::get`].
+    /// A session that is good now, waiting for it where there is none. Waits for [`crate::SessionProvider::get`].
     ///
     /// # Errors
-    /// As there.
+    /// Its kinds; `Config` in async code, which would be stopped.
     pub fn get(&self, key: &SessionKey) -> Result<Session> {
         let provider = self.provider()?;
         self.client.wait(async |_| provider.get(key).await)
     }
 
-    /// See [`crate::SessionProvider::get_with`].
+    /// A session that is good for at least this long. Waits for [`crate::SessionProvider::get_with`].
     ///
     /// # Errors
-    /// As there.
+    /// Its kinds; `Config` in async code, which would be stopped.
     pub fn get_with(&self, key: &SessionKey, min_remaining: Duration) -> Result<Session> {
         let provider = self.provider()?;
         self.client
             .wait(async |_| provider.get_with(key, min_remaining).await)
     }
 
-    /// See [`crate::SessionProvider::reject`].
+    /// Takes back a session that the API refused, and answers the one to try once more with. Waits for [`crate::SessionProvider::reject`].
     ///
     /// # Errors
-    /// As there.
+    /// Its kinds; `Config` in async code, which would be stopped.
     pub fn reject(&self, session: &Session, reason: KsFailure) -> Result<Session> {
         let provider = self.provider()?;
         self.client
