@@ -157,7 +157,33 @@ typedef enum {
   KAT_STATUS_WRONG_TAKE = 14,
   // There is no further token. Comes without an error object.
   KAT_STATUS_END = 15,
+  // A file of this machine could not be written, locked or kept; nothing is wrong with the server.
+  KAT_STATUS_LOCAL = 16,
+  // A rotation's new token could not be shown to be as good as the old one.
+  KAT_STATUS_UNPROVED = 17,
 } kat_status;
+
+// Why no connection came about: for kat_error_cause. A later version may add some.
+typedef enum {
+  // The call failed in another way.
+  KAT_CONNECT_CAUSE_NONE = 0,
+  // The server's name has no address.
+  KAT_CONNECT_CAUSE_DNS = 1,
+  // The server's machine takes no connections at this port.
+  KAT_CONNECT_CAUSE_REFUSED = 2,
+  // Nobody answered in time.
+  KAT_CONNECT_CAUSE_TIMEOUT = 3,
+  // The server's certificate is not trusted, or is another server's.
+  KAT_CONNECT_CAUSE_TLS_TRUST = 4,
+  // What answered does not speak TLS, or no version of it that is accepted.
+  KAT_CONNECT_CAUSE_TLS_PROTOCOL = 5,
+  // The proxy could not be reached, or does not let the connection through.
+  KAT_CONNECT_CAUSE_PROXY = 6,
+  // The connection was closed before anything of the request was sent.
+  KAT_CONNECT_CAUSE_RESET = 7,
+  // None of these, or not known.
+  KAT_CONNECT_CAUSE_OTHER = 8,
+} kat_connect_cause;
 
 // How the session that manages tokens comes about: for kat_config_set_admin_session.
 typedef enum {
@@ -707,6 +733,9 @@ const char *kat_error_hint(const kat_error *error);
 // The API's code as the server spelled it, such as "INVALID_APP_TOKEN_HASH"; NULL unless the status is
 // KAT_STATUS_API. Borrowed from the error.
 const char *kat_error_api_code(const kat_error *error);
+
+// Why no connection came about, with KAT_STATUS_TRANSPORT; KAT_CONNECT_CAUSE_NONE when one did and broke.
+kat_connect_cause kat_error_cause(const kat_error *error);
 
 // The HTTP status, when the answer had one other than 200; otherwise 0.
 int32_t kat_error_http_status(const kat_error *error);

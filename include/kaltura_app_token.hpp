@@ -70,6 +70,20 @@ enum class status : int {
     queue_empty = KAT_STATUS_QUEUE_EMPTY,
     wrong_take = KAT_STATUS_WRONG_TAKE,
     end = KAT_STATUS_END,
+    local = KAT_STATUS_LOCAL,
+    unproved = KAT_STATUS_UNPROVED,
+};
+
+enum class connect_cause : int {
+    none = KAT_CONNECT_CAUSE_NONE,
+    dns = KAT_CONNECT_CAUSE_DNS,
+    refused = KAT_CONNECT_CAUSE_REFUSED,
+    timeout = KAT_CONNECT_CAUSE_TIMEOUT,
+    tls_trust = KAT_CONNECT_CAUSE_TLS_TRUST,
+    tls_protocol = KAT_CONNECT_CAUSE_TLS_PROTOCOL,
+    proxy = KAT_CONNECT_CAUSE_PROXY,
+    reset = KAT_CONNECT_CAUSE_RESET,
+    other = KAT_CONNECT_CAUSE_OTHER,
 };
 
 namespace detail {
@@ -130,6 +144,8 @@ public:
     // The likely cause and the next step, or empty.
     std::string_view hint() const noexcept { return detail::view(kat_error_hint(raw_.get())); }
     std::string_view request() const noexcept { return detail::view(kat_error_request(raw_.get())); }
+    // Why no connection came about; none unless the status is transport.
+    connect_cause cause() const noexcept { return static_cast<connect_cause>(kat_error_cause(raw_.get())); }
     int http_status() const noexcept { return kat_error_http_status(raw_.get()); }
     unsigned attempts() const noexcept { return kat_error_attempts(raw_.get()); }
     bool retryable() const noexcept { return kat_error_retryable(raw_.get()); }

@@ -10,24 +10,30 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, coop};
 
-use crate::client::{Cancel, ClientBuilder};
-use crate::error::{Error, ErrorKind, KsFailure, Result};
+use crate::cancel::Cancel;
+use crate::client::ClientBuilder;
+use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::model::{
-    AppToken, ListOptions, NewToken, Pager, Session, SessionInfo, SessionKey, SessionRequest,
-    TokenPage, TokenUpdate,
+    AppToken, ListOptions, NewToken, Pager, Session, SessionInfo, SessionRequest, TokenPage,
+    TokenUpdate,
 };
 use crate::secret::Secret;
-use crate::session::{Carrier, SessionProviderBuilder};
-use crate::threads::SigpipeGuard;
+use crate::session::Carrier;
+use crate::threads::{JoinHandle, SigpipeGuard};
 use crate::transport::BoxFuture;
+
+mod provider;
+mod tokens;
+
+pub use provider::SessionProvider;
+pub use tokens::Tokens;
 
 /// How often a waiting caller is asked whether to go on.
 const TICK: Duration = Duration::from_millis(50);
@@ -248,7 +254,7 @@ impl Process {
         let (Some(client), Some(runtime)) = (&self.client, &self.runtime) else {
             return Err(forked());
         };
-        if tokio::runtime::Handle::try_current().is_ok() {
+        if drives_a_runtime() {
             return Err(Error::config(
                 "a blocking call inside an async runtime would stop it: use the async client there",
             ));
@@ -310,12 +316,36 @@ impl Drop for Process {
     }
 }
 
+/// Whether the calling thread polls a task, so that blocking would stop a runtime.
+///
+/// Tokio has a handle of the runtime also where code may block (`spawn_blocking`, `block_in_place`); what it
+/// has only while it polls is a limit to how much a task may do in one go. A task that frees itself of that
+/// (`unconstrained`) is not found out here.
+fn drives_a_runtime() -> bool {
+    if Handle::try_current().is_err() {
+        return false;
+    }
+    let mut context = Context::from_waker(std::task::Waker::noop());
+    // No limit is higher than what fits in a byte.
+    let mut spent = Vec::new();
+    let is_limited = (0..=u8::MAX).any(|_| match coop::poll_proceed(&mut context) {
+        Poll::Ready(unit) => {
+            spent.push(unit);
+            false
+        }
+        Poll::Pending => true,
+    });
+    // Each gives back what it found, so the first one comes last.
+    while spent.pop().is_some() {}
+    is_limited
+}
+
 fn forked() -> Error {
     Error::new(
         ErrorKind::Forked,
         "the call was under way in the process that this one was forked from",
     )
-    .with_hint("make the call again here")
+    .with_hint(Hint::CallAgainHere)
 }
 
 impl Client {
@@ -425,7 +455,7 @@ impl Client {
     pub fn tokens(&self, options: ListOptions) -> Result<Tokens> {
         let process = self.process()?;
         let walk = process.client.as_ref().map(|client| client.tokens(options));
-        Ok(Tokens { process, walk })
+        Ok(Tokens::new(process, walk))
     }
 
     /// See [`crate::Client::update_token`].
@@ -485,149 +515,63 @@ impl Client {
     }
 }
 
-/// A walk over all tokens that waits for each page: see [`crate::Client::tokens`].
-#[derive(Debug)]
-pub struct Tokens {
-    process: Arc<Process>,
-    walk: Option<crate::Tokens>,
-}
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
 
-impl Tokens {
-    /// As `next` of the iterator, asking now and then whether to go on; `false` ends the walk.
-    ///
-    /// # Errors
-    /// The kinds of [`crate::Client::list_tokens`]; `Forked` in a child.
-    pub fn next_with(&mut self, tick: Option<Tick<'_>>) -> Option<Result<AppToken>> {
-        if !self.process.is_ours() {
-            // Not dropped either: its connections are the parent's.
-            return self.walk.take().map(|walk| {
-                std::mem::forget(walk);
-                Err(forked())
-            });
-        }
-        let walk = self.walk.as_mut()?;
-        let cancel = Cancel::new();
-        let stopped = async {
-            cancel.triggered().await;
-            Err(crate::client::cancelled_error())
-        };
-        let next = async |_| {
-            tokio::select! {
-                biased;
-                token = walk.next() => token.transpose(),
-                stopped = stopped => stopped,
-            }
-        };
-        self.process.run(&cancel, tick, next).transpose()
-    }
-}
-
-impl Iterator for Tokens {
-    type Item = Result<AppToken>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.next_with(None)
-    }
-}
-
-impl Drop for Tokens {
-    fn drop(&mut self) {
-        if !self.process.is_ours() {
-            std::mem::forget(self.walk.take());
-        }
-    }
-}
-
-/// A [`crate::SessionProvider`] for callers without an async runtime, usable on both sides of a fork: a
-/// child begins with no session.
-#[derive(Debug)]
-pub struct SessionProvider {
-    client: Arc<Client>,
-    builder: SessionProviderBuilder,
-    current: ArcSwapOption<Provider>,
-}
-
-#[derive(Debug)]
-struct Provider {
-    process: Arc<Process>,
-    provider: Option<crate::SessionProvider>,
-}
-
-impl Drop for Provider {
-    fn drop(&mut self) {
-        if !self.process.is_ours() {
-            // Its sessions are being waited for with the parent's connections.
-            std::mem::forget(self.provider.take());
-        }
-    }
-}
-
-impl SessionProvider {
-    /// A provider over this client, which other callers may go on using.
-    #[must_use]
-    pub fn new(client: Arc<Client>, builder: SessionProviderBuilder) -> Self {
-        Self {
-            client,
-            builder,
-            current: ArcSwapOption::empty(),
-        }
+    fn call() -> Result<u8> {
+        let builder = crate::Client::builder().partner_id(1);
+        let client = Client::new(builder.service_url("http://127.0.0.1:1"))?;
+        client.wait(async |_| {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            Ok(7)
+        })
     }
 
-    /// The client that mints the sessions.
-    #[must_use]
-    pub fn client(&self) -> &Client {
-        &self.client
+    fn refused(result: Result<u8>) {
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("async runtime"), "{error}");
     }
 
-    /// The provider of this process, to be awaited in [`Client::run`] or on a [`crate::Queue`].
-    ///
-    /// # Errors
-    /// `Config`, in a child, when the client cannot be made anew.
-    pub fn provider(&self) -> Result<crate::SessionProvider> {
-        loop {
-            let current = self.current.load_full();
-            if let Some(current) = &current
-                && current.process.is_ours()
-                && let Some(provider) = &current.provider
-            {
-                return Ok(provider.clone());
-            }
-            let process = self.client.process()?;
-            let client = process.client.clone().ok_or_else(forked)?;
-            let carrier = Some(process.carrier());
-            let provider = Some(self.builder.clone().build_with(client, carrier));
-            let fresh = Some(Arc::new(Provider { process, provider }));
-            // Whoever was first keeps its provider: there must be one only.
-            drop(self.current.compare_and_swap(&current, fresh));
-        }
+    #[test]
+    fn a_blocking_call_in_async_code_is_an_error_and_no_panic() {
+        let alone = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        refused(alone.block_on(async { call() }));
+        let many = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+        refused(many.block_on(async { call() }));
+        refused(many.block_on(async { tokio::spawn(async { call() }).await.unwrap() }));
     }
 
-    /// See [`crate::SessionProvider::get`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn get(&self, key: &SessionKey) -> Result<Session> {
-        let provider = self.provider()?;
-        self.client.wait(async |_| provider.get(key).await)
+    #[test]
+    fn a_blocking_call_works_wherever_the_runtime_lets_code_block() {
+        let alone = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let aside = alone.block_on(alone.spawn_blocking(call));
+        assert_eq!(aside.unwrap().unwrap(), 7);
+        let entered = alone.enter();
+        assert_eq!(call().unwrap(), 7);
+        drop(entered);
+        let many = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+        let in_place = async { tokio::task::block_in_place(call) };
+        assert_eq!(many.block_on(in_place).unwrap(), 7);
+        let in_place = async { tokio::task::block_in_place(call) };
+        let in_place = many.block_on(async { tokio::spawn(in_place).await });
+        assert_eq!(in_place.unwrap().unwrap(), 7);
     }
 
-    /// See [`crate::SessionProvider::get_with`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn get_with(&self, key: &SessionKey, min_remaining: Duration) -> Result<Session> {
-        let provider = self.provider()?;
-        self.client
-            .wait(async |_| provider.get_with(key, min_remaining).await)
-    }
-
-    /// See [`crate::SessionProvider::reject`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn reject(&self, session: &Session, reason: KsFailure) -> Result<Session> {
-        let provider = self.provider()?;
-        self.client
-            .wait(async |_| provider.reject(session, reason).await)
+    #[test]
+    fn asking_whether_the_thread_drives_a_runtime_costs_its_task_nothing() {
+        let alone = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        alone.block_on(async {
+            assert!(drives_a_runtime());
+            assert!(coop::has_budget_remaining());
+        });
     }
 }

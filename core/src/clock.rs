@@ -1,10 +1,84 @@
-//! The server's time, as far as its answers tell it: a range, because a `Date` header has whole seconds
-//! and travels. Decides which of them are believed; knows neither actions nor sessions.
+//! Time: our own two clocks, and the server's as far as its answers tell it. The latter is a range, because
+//! a `Date` header has whole seconds and travels. Decides which of the dates are believed; knows neither
+//! actions nor sessions.
+//!
+//! A machine that sleeps while a call is under way: the steady clock goes on meanwhile, the timers that wait
+//! for the network and between attempts do not. So a wait ends later than the call's deadline says, by as
+//! long as the machine slept, and what comes back in it is taken; an attempt that failed is not followed by
+//! another, because the call's time is over; the date of the answer says too little and is not believed.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::retry::Clock;
+use crate::transport::BoxFuture;
+
+/// Time, as the client sees it. For tests, or for a host with a clock of its own.
+pub trait Clock: fmt::Debug + Send + Sync {
+    /// Time since the unix epoch. May be set, forward and back.
+    fn unix_now(&self) -> Duration;
+    /// Time since some moment in the past; never goes back, and counts the time that the machine slept
+    /// where the system can tell. How long a call may still take is measured by it.
+    fn steady_now(&self) -> Duration;
+    /// Waits, as long as the machine is awake.
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+}
+
+/// The machine's clocks, and tokio's timer.
+#[derive(Debug, Default)]
+pub(crate) struct SystemClock(());
+
+impl Clock for SystemClock {
+    fn unix_now(&self) -> Duration {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+    }
+
+    fn steady_now(&self) -> Duration {
+        since_boot()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn since_boot() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    duration(time.tv_sec, time.tv_nsec)
+}
+
+/// `CLOCK_MONOTONIC_RAW` is what `mach_continuous_time` counts, in nanoseconds.
+#[cfg(target_vendor = "apple")]
+#[expect(unsafe_code, reason = "no safe wrapper knows this clock")]
+fn since_boot() -> Duration {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: it writes to the time alone, and with this clock it cannot fail.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_RAW, &raw mut time) };
+    duration(time.tv_sec, time.tv_nsec)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+fn duration(seconds: impl TryInto<u64>, nanos: impl TryInto<u32>) -> Duration {
+    Duration::new(
+        seconds.try_into().unwrap_or_default(),
+        nanos.try_into().unwrap_or_default(),
+    )
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+fn since_boot() -> Duration {
+    use std::sync::OnceLock;
+    use std::time::Instant;
+
+    static BEGINNING: OnceLock<Instant> = OnceLock::new();
+    BEGINNING.get_or_init(Instant::now).elapsed()
+}
 
 /// A step of the clock that is larger is not believed, and nothing is signed for a time that is
 /// further from our own.
@@ -35,6 +109,20 @@ pub(crate) struct ServerTime {
 pub(crate) struct Moment {
     steady: i64,
     wall: i64,
+}
+
+impl Moment {
+    /// The least that has passed since an earlier one.
+    pub(crate) fn least_since(self, earlier: Self) -> i64 {
+        (self.steady - earlier.steady).max(0)
+    }
+
+    /// The most that has passed since an earlier one: a machine that is stopped by its host stops the
+    /// steady clock too, and a wall clock may be set back.
+    fn most_since(self, earlier: Self) -> i64 {
+        self.least_since(earlier)
+            .max(self.wall.saturating_sub(earlier.wall))
+    }
 }
 
 /// What was known of the server's time at a moment.
@@ -85,7 +173,7 @@ impl ServerClock {
     /// Takes the time from the `Date` of an answer of the API itself to a request sent at `sent`.
     pub(crate) fn believe(&self, date: SystemTime, sent: Moment) {
         let received = self.moment();
-        let took = received.steady - sent.steady;
+        let took = received.most_since(sent);
         let date = millis(date.duration_since(UNIX_EPOCH).unwrap_or_default());
         let mut anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
         let now = anchor.at(received);
@@ -150,10 +238,9 @@ impl ServerClock {
 
 impl Anchor {
     fn at(&self, now: Moment) -> ServerTime {
-        let steady = (now.steady - self.at.steady).max(0);
-        let passed = steady.max(now.wall.saturating_sub(self.at.wall));
+        let passed = now.most_since(self.at);
         ServerTime {
-            earliest: self.earliest.saturating_add(steady),
+            earliest: self.earliest.saturating_add(now.least_since(self.at)),
             likely: self.earliest.saturating_add(passed),
             latest: self.latest.saturating_add(passed),
         }
@@ -172,11 +259,11 @@ pub(crate) fn millis(duration: Duration) -> i64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use std::sync::atomic::{AtomicI64, Ordering};
 
     use super::*;
-    use crate::transport::BoxFuture;
 
     const NOW: i64 = 1_800_000_000;
     const HOUR: i64 = 3_600;
@@ -273,6 +360,89 @@ mod tests {
             assert!(clock.now().latest >= NOW * 1000 + passed, "{wall}");
             assert!(clock.now().earliest <= NOW * 1000 + passed, "{wall}");
         }
+    }
+
+    /// What the machine goes through in an hour in which the server's clock goes on.
+    #[test]
+    fn a_session_that_died_meanwhile_never_looks_good() {
+        let expiry = (NOW + HOUR - 1) * 1000;
+        for (what, wall, steady) in [
+            ("nothing", HOUR, HOUR),
+            ("sleeps, and the boot time counts it", HOUR, HOUR),
+            ("sleeps, and the steady clock stands still", HOUR, 0),
+            ("sleeps, and the wall clock is not set after it", 0, HOUR),
+            ("is paused by its host, and set right after it", HOUR, 1),
+            ("has its wall clock set back", -DAY, HOUR),
+            ("has its wall clock set forward", DAY, HOUR),
+        ] {
+            let (hands, clock) = after_an_answer(0, 200);
+            hands.set(wall);
+            hands.steady.fetch_add(steady * 1000, Ordering::SeqCst);
+            assert!(clock.now().latest >= expiry, "{what}");
+            assert!(clock.now().earliest <= (NOW + HOUR) * 1000 + 200, "{what}");
+        }
+    }
+
+    #[test]
+    fn after_a_jump_forward_a_session_looks_dead_until_the_next_answer_and_then_good_again() {
+        for by_server in [true, false] {
+            let expiry = (NOW + HOUR) * 1000;
+            let (hands, clock) = after_an_answer(0, 0);
+            if by_server {
+                clock.believe(date(NOW + 2 * HOUR), clock.moment());
+            } else {
+                hands.set(2 * HOUR);
+            }
+            assert!(clock.now().latest >= expiry);
+            // The answer of the one minting that this costs.
+            clock.believe(date(NOW), clock.moment());
+            assert!(clock.now().latest < expiry, "{by_server}");
+        }
+    }
+
+    #[test]
+    fn a_jump_of_the_servers_clock_is_followed_with_the_first_answer_that_tells() {
+        for ahead in [-HOUR, -60, 60, HOUR] {
+            let (hands, clock) = after_an_answer(0, 0);
+            let sent = clock.moment();
+            hands.pass(100);
+            clock.believe(date(NOW + ahead), sent);
+            let (now, server) = (clock.now(), (NOW + ahead) * 1000);
+            assert!(
+                now.earliest <= server && server + 999 + 100 <= now.latest,
+                "{ahead}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_date_of_an_answer_that_a_pause_of_the_machine_delayed_is_not_believed() {
+        for (wall, steady) in [(HOUR, 0), (HOUR, HOUR), (0, HOUR)] {
+            let hands = Hands::at_now();
+            let clock = ServerClock::new(Arc::clone(&hands) as Arc<dyn Clock>);
+            let sent = clock.moment();
+            hands.set(wall);
+            hands.steady.fetch_add(steady * 1000, Ordering::SeqCst);
+            clock.believe(date(NOW), sent);
+            assert_eq!(clock.difference_seconds(), None, "{wall} {steady}");
+            assert!(clock.now().latest >= (NOW + HOUR) * 1000, "{wall} {steady}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_machines_steady_clock_goes_on_and_never_back() {
+        let clock = SystemClock::default();
+        let before = clock.steady_now();
+        clock.sleep(Duration::from_millis(2)).await;
+        assert!(clock.steady_now() >= before + Duration::from_millis(2));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_machines_steady_clock_counts_the_time_since_it_was_started() {
+        let uptime = std::fs::read_to_string("/proc/uptime").unwrap();
+        let uptime: f64 = uptime.split(' ').next().unwrap().parse().unwrap();
+        assert!((SystemClock::default().steady_now().as_secs_f64() - uptime).abs() < 5.0);
     }
 
     #[test]

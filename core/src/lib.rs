@@ -22,33 +22,35 @@
 //! Credentials are [`Secret`]s: they are not printed by `Debug`, not part of any error, and wiped when
 //! dropped. Failures are [`Error`]s with a kind, for exceptions of the API a code, and a hint.
 
-mod audit;
+mod account;
 pub mod blocking;
+mod cancel;
 mod client;
 mod clock;
-mod config;
+mod connect_cause;
 mod error;
-mod exchange;
 mod flight;
 mod ks;
 mod model;
+mod number_or_text;
 mod privileges;
 #[cfg(unix)]
 mod queue;
 mod retry;
-mod rotate;
 mod seam;
 mod secret;
 mod session;
 mod threads;
 mod transport;
 mod wire;
+mod workflow;
 
-pub use audit::{Audit, Finding, Severity, audit, audit_tokens};
-pub use client::{AdminSession, Cancel, Client, ClientBuilder, Tokens};
-pub use config::{DEFAULT_SERVICE_URL, Need, Settings, Source, normalize_service_url};
-pub use error::{ApiCode, ApiError, Error, ErrorKind, KsFailure, Result};
-pub use exchange::token_hash;
+pub use account::{DEFAULT_SERVICE_URL, Need, Settings, Source, normalize_service_url};
+pub use cancel::Cancel;
+pub use client::{AdminSession, Client, ClientBuilder, Tokens, token_hash};
+pub use clock::Clock;
+pub use connect_cause::ConnectCause;
+pub use error::{ApiCode, ApiError, Error, ErrorKind, Hint, KsFailure, Result};
 pub use ks::{Ks, KsFields, KsInfo, KsVersion};
 pub use model::{
     AppToken, HashType, ListOptions, NewToken, Pager, ProfileFields, ResponseProfile, Session,
@@ -58,19 +60,22 @@ pub use model::{
 pub use privileges::{PrivilegeLint, PrivilegeUse, Privileges};
 #[cfg(unix)]
 pub use queue::{Completion, Queue, Refused};
-pub use retry::{Clock, RetryPolicy};
-pub use rotate::{
-    CommandSink, Ensured, FileSink, HandOver, Journal, JournalEntry, OldToken, Resume,
-    RevocationFilter, RevocationPlan, RevocationTarget, Revoked, RotateOptions, Rotated,
-    RotationState, RotationStep, Rotator, Sink, WriterSink, ensure, plan_revocation, revoke,
-};
+pub use retry::RetryPolicy;
 pub use secret::Secret;
 pub use session::{
     CachedSession, MemoryCache, SessionCache, SessionProvider, SessionProviderBuilder,
     SessionProviderStats, TokenCredentials, TokenSource,
 };
-pub use transport::{BoxFuture, Transport, TransportAnswer, TransportError};
+pub use transport::{
+    BoxFuture, Phase, Progress, Transport, TransportAnswer, TransportError, TransportRequest,
+};
 pub use wire::Action;
+pub use workflow::{
+    Audit, CommandSink, Ensured, FileSink, Finding, Fix, HandOver, Journal, JournalEntry, OldToken,
+    Refusal, Resume, RevocationFilter, RevocationPlan, RevocationTarget, Revoked, RotateOptions,
+    Rotated, RotationState, RotationStep, Rotator, Severity, Sink, WayOut, WriterSink, audit,
+    audit_tokens, ensure, plan_revocation, revoke,
+};
 
 /// The README's Rust example is compiled with the documentation's.
 #[cfg(doctest)]

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use tokio::task::AbortHandle;
 
 use crate::blocking::{self, Process};
-use crate::client::Cancel;
-use crate::error::{Error, ErrorKind, Result};
+use crate::cancel::Cancel;
+use crate::error::{Error, ErrorKind, Hint, Result};
 
 /// What came of a submitted call.
 #[derive(Debug)]
@@ -234,7 +234,7 @@ impl<M, T> Queue<M, T> {
                 ErrorKind::Forked,
                 "the queue belongs to the process that this one was forked from",
             )
-            .with_hint("make a queue here")),
+            .with_hint(Hint::QueueOfItsOwn)),
         }
     }
 }

@@ -1,51 +1,17 @@
-//! Which failure of which action is tried again, and when. Holds the seams for time and chance, so that
-//! tests can drive both. Sends nothing itself.
+//! Which failure of which action is tried again, when, and within which budget. Is told the time and the
+//! chance, sends nothing itself, and waits for nothing.
 
-use std::fmt;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+mod budget;
+
+use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, ErrorKind};
-use crate::transport::BoxFuture;
 use crate::wire::Action;
+
+pub(crate) use budget::RetryBudget;
 
 /// No wait is longer, whoever asks for it, so that none is too long to be added or multiplied.
 const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
-
-/// Time, as the client sees it.
-pub trait Clock: fmt::Debug + Send + Sync {
-    /// Time since the unix epoch.
-    fn unix_now(&self) -> Duration;
-    /// Time since some moment in the past; never goes back.
-    fn steady_now(&self) -> Duration;
-    /// Waits.
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
-}
-
-/// The machine's clock, and tokio's timer.
-#[derive(Debug)]
-pub(crate) struct SystemClock(Instant);
-
-impl Default for SystemClock {
-    fn default() -> Self {
-        Self(Instant::now())
-    }
-}
-
-impl Clock for SystemClock {
-    fn unix_now(&self) -> Duration {
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-    }
-
-    fn steady_now(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(tokio::time::sleep(duration))
-    }
-}
 
 /// How often and how fast to try again: by default three times, after 1, 2 and 4 seconds, each a little
 /// more or less (section 10 of the guide).
@@ -92,13 +58,15 @@ impl RetryPolicy {
 /// an action that may be sent twice.
 fn may_repeat(action: Action, error: &Error) -> bool {
     match error.kind() {
-        ErrorKind::Connect => true,
+        ErrorKind::Connect => error.is_retryable(),
         ErrorKind::Interrupted | ErrorKind::Timeout | ErrorKind::Http | ErrorKind::Api => {
             action.is_repeatable() && error.is_retryable()
         }
         ErrorKind::Config
         | ErrorKind::Decode
         | ErrorKind::OutcomeUnknown
+        | ErrorKind::Local
+        | ErrorKind::Unproved
         | ErrorKind::Cancelled
         | ErrorKind::Forked => false,
     }
@@ -112,12 +80,6 @@ pub(crate) fn backoff(first: Duration, failures: u32, longest: Duration, chance:
         .saturating_mul(factor)
         .min(longest.min(LONGEST_WAIT))
         .mul_f64(0.75 + chance / 2.0)
-}
-
-/// A number from 0 to 1, from the operating system.
-pub(crate) fn chance() -> f64 {
-    // Without randomness the waits are merely all alike.
-    getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX))
 }
 
 /// `Retry-After`: seconds, or a date held against the server's own. At most a day, however much the
@@ -136,8 +98,15 @@ pub(crate) fn retry_after(value: Option<&str>, server_now: SystemTime) -> Option
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::*;
+    use crate::connect_cause::ConnectCause;
     use crate::error::ApiError;
+
+    fn connect(cause: ConnectCause) -> Error {
+        Error::new(ErrorKind::Connect, "").with_connect_cause(cause)
+    }
 
     fn api(code: &str) -> Error {
         Error::from_api(ApiError {
@@ -156,6 +125,14 @@ mod tests {
     fn only_what_cannot_harm_is_tried_again() {
         let failures = [
             (Error::new(ErrorKind::Connect, ""), true, true),
+            (connect(ConnectCause::Dns), true, true),
+            (connect(ConnectCause::Refused), true, true),
+            (connect(ConnectCause::Timeout), true, true),
+            (connect(ConnectCause::Proxy), true, true),
+            (connect(ConnectCause::Reset), true, true),
+            (connect(ConnectCause::Other), true, true),
+            (connect(ConnectCause::TlsTrust), false, false),
+            (connect(ConnectCause::TlsProtocol), false, false),
             (Error::new(ErrorKind::Interrupted, ""), true, false),
             (Error::new(ErrorKind::Timeout, ""), true, false),
             (http(408), true, false),
@@ -175,17 +152,19 @@ mod tests {
             (Error::new(ErrorKind::Config, ""), false, false),
             (Error::new(ErrorKind::Decode, ""), false, false),
             (Error::new(ErrorKind::OutcomeUnknown, ""), false, false),
+            (Error::local(""), false, false),
+            (Error::new(ErrorKind::Unproved, ""), false, false),
             (Error::new(ErrorKind::Cancelled, ""), false, false),
             (Error::new(ErrorKind::Forked, ""), false, false),
         ];
         for kind in ErrorKind::ALL {
             assert!(
-                failures.iter().any(|(error, ..)| error.kind() == kind),
+                failures.iter().any(|(error, ..)| error.kind() == *kind),
                 "{kind:?}"
             );
         }
         for (error, repeatable, add) in failures {
-            for action in Action::ALL {
+            for &action in Action::ALL {
                 let expected = if action == Action::TokenAdd {
                     add
                 } else {
@@ -270,13 +249,6 @@ mod tests {
                 let wait = backoff(first, failures, Duration::MAX, 1.0);
                 assert!(wait <= LONGEST_WAIT.mul_f64(1.25), "{first:?} {failures}");
             }
-        }
-    }
-
-    #[test]
-    fn chance_lies_between_zero_and_one() {
-        for _ in 0..1000 {
-            assert!((0.0..=1.0).contains(&chance()));
         }
     }
 }

@@ -10,7 +10,8 @@ use std::cell::Cell;
 use std::io;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::thread::{Builder, JoinHandle};
+use std::thread::Builder;
+pub(crate) use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 

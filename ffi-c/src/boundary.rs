@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use kaltura_app_token as core;
 
-use crate::error::{kat_error, kat_status};
+use crate::error::{kat_connect_cause, kat_error, kat_status};
 
 /// `KAT_ABSENT`: a number that is not there. No instant, duration or id has this value.
 pub(crate) const ABSENT: i64 = i64::MIN;
@@ -381,6 +381,9 @@ impl<T> Absent for Option<T> {
 }
 impl Absent for kat_status {
     const ABSENT: Self = kat_status::Ok;
+}
+impl Absent for kat_connect_cause {
+    const ABSENT: Self = Self::None;
 }
 impl Absent for bool {
     const ABSENT: Self = false;

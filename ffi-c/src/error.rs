@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 
 use kaltura_app_token as core;
-use kaltura_app_token::ErrorKind;
+use kaltura_app_token::{ConnectCause, ErrorKind};
 
 use crate::boundary::{Failure, Place, free, get, strike};
 use crate::text::{Text, pointer};
@@ -44,10 +44,14 @@ pub enum kat_status {
     WrongTake = 14,
     /// There is no further token. Comes without an error object.
     End = 15,
+    /// A file of this machine could not be written, locked or kept; nothing is wrong with the server.
+    Local = 16,
+    /// A rotation's new token could not be shown to be as good as the old one.
+    Unproved = 17,
 }
 
 impl kat_status {
-    const ALL: [(Self, &'static std::ffi::CStr); 16] = [
+    const ALL: [(Self, &'static std::ffi::CStr); 18] = [
         (Self::Ok, c"OK"),
         (Self::NullArg, c"NULL_ARG"),
         (Self::InvalidArg, c"INVALID_ARG"),
@@ -64,6 +68,8 @@ impl kat_status {
         (Self::QueueEmpty, c"QUEUE_EMPTY"),
         (Self::WrongTake, c"WRONG_TAKE"),
         (Self::End, c"END"),
+        (Self::Local, c"LOCAL"),
+        (Self::Unproved, c"UNPROVED"),
     ];
 }
 
@@ -77,6 +83,8 @@ impl From<ErrorKind> for kat_status {
             ErrorKind::Decode => Self::Decode,
             ErrorKind::Api => Self::Api,
             ErrorKind::OutcomeUnknown => Self::OutcomeUnknown,
+            ErrorKind::Local => Self::Local,
+            ErrorKind::Unproved => Self::Unproved,
             ErrorKind::Cancelled => Self::Cancelled,
             ErrorKind::Forked => Self::Forked,
             // A kind that the table does not know yet is a defect, and says so.
@@ -95,6 +103,46 @@ pub extern "C" fn kat_status_name(status: i32) -> *const c_char {
         .as_ptr()
 }
 
+/// Why no connection came about: for kat_error_cause. A later version may add some.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum kat_connect_cause {
+    /// The call failed in another way.
+    None = 0,
+    /// The server's name has no address.
+    Dns = 1,
+    /// The server's machine takes no connections at this port.
+    Refused = 2,
+    /// Nobody answered in time.
+    Timeout = 3,
+    /// The server's certificate is not trusted, or is another server's.
+    TlsTrust = 4,
+    /// What answered does not speak TLS, or no version of it that is accepted.
+    TlsProtocol = 5,
+    /// The proxy could not be reached, or does not let the connection through.
+    Proxy = 6,
+    /// The connection was closed before anything of the request was sent.
+    Reset = 7,
+    /// None of these, or not known.
+    Other = 8,
+}
+
+impl From<Option<ConnectCause>> for kat_connect_cause {
+    fn from(cause: Option<ConnectCause>) -> Self {
+        match cause {
+            None => Self::None,
+            Some(ConnectCause::Dns) => Self::Dns,
+            Some(ConnectCause::Refused) => Self::Refused,
+            Some(ConnectCause::Timeout) => Self::Timeout,
+            Some(ConnectCause::TlsTrust) => Self::TlsTrust,
+            Some(ConnectCause::TlsProtocol) => Self::TlsProtocol,
+            Some(ConnectCause::Proxy) => Self::Proxy,
+            Some(ConnectCause::Reset) => Self::Reset,
+            Some(_) => Self::Other,
+        }
+    }
+}
+
 /// Why a call failed, without any credential in it.
 ///
 /// 1. Set a kat_error pointer to NULL and pass its address as the last argument, or pass NULL.
@@ -109,6 +157,7 @@ pub struct kat_error {
     api_code: Option<Text>,
     request: Option<Text>,
     candidate_ids: Vec<Text>,
+    cause: kat_connect_cause,
     http_status: i32,
     attempts: u32,
     retryable: bool,
@@ -134,6 +183,7 @@ impl kat_error {
             api_code: None,
             request: None,
             candidate_ids: Vec::new(),
+            cause: kat_connect_cause::None,
             http_status: 0,
             attempts: 0,
             retryable: false,
@@ -143,7 +193,7 @@ impl kat_error {
     fn from_core(error: &core::Error, status: kat_status) -> Self {
         strike(Place::Error);
         Self {
-            hint: error.hint().map(Text::from),
+            hint: error.hint().map(|hint| Text::new(hint.text())),
             api_code: error.code().map(Text::from),
             request: error.request().map(Text::from),
             candidate_ids: error
@@ -151,6 +201,7 @@ impl kat_error {
                 .iter()
                 .map(|id| Text::new(id))
                 .collect(),
+            cause: error.connect_cause().into(),
             http_status: error.http_status().map_or(0, i32::from),
             attempts: error.attempts(),
             retryable: error.is_retryable(),
@@ -186,6 +237,13 @@ pub unsafe extern "C" fn kat_error_hint(error: *const kat_error) -> *const c_cha
 pub unsafe extern "C" fn kat_error_api_code(error: *const kat_error) -> *const c_char {
     // SAFETY: the caller keeps the header's contract.
     unsafe { get(error, |error| pointer(error.api_code.as_ref())) }
+}
+
+/// Why no connection came about, with KAT_STATUS_TRANSPORT; KAT_CONNECT_CAUSE_NONE when one did and broke.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kat_error_cause(error: *const kat_error) -> kat_connect_cause {
+    // SAFETY: the caller keeps the header's contract.
+    unsafe { get(error, |error| error.cause) }
 }
 
 /// The HTTP status, when the answer had one other than 200; otherwise 0.
@@ -238,4 +296,45 @@ pub unsafe extern "C" fn kat_error_candidate_id(
 pub unsafe extern "C" fn kat_error_free(error: *mut kat_error) {
     // SAFETY: the caller keeps the header's contract.
     unsafe { free(error) }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn table() -> Value {
+        serde_json::from_str(include_str!("../../tests/scenarios/errors.json")).unwrap()
+    }
+
+    #[test]
+    fn every_kind_of_the_error_table_has_its_status() {
+        for (kind, row) in ErrorKind::ALL
+            .iter()
+            .zip(table()["kinds"].as_array().unwrap())
+        {
+            assert_eq!(row["kind"], kind.name());
+            let status = kat_status::from(*kind);
+            let known = kat_status::ALL.iter().find(|(known, _)| *known == status);
+            let (_, name) = known.unwrap();
+            assert_eq!(row["status"], name.to_str().unwrap());
+            assert_eq!(row["number"], status as i32, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn every_cause_of_the_error_table_has_its_number() {
+        let table = table();
+        let rows = table["kinds"].as_array().unwrap();
+        let ways = rows.iter().flat_map(|row| row["of"].as_array().unwrap());
+        let causes: Vec<_> = ways.filter(|way| way["cause"].is_string()).collect();
+        assert_eq!(causes.len(), ConnectCause::ALL.len());
+        for (cause, way) in ConnectCause::ALL.iter().zip(causes) {
+            assert_eq!(way["cause"], cause.name());
+            assert_eq!(way["number"], kat_connect_cause::from(Some(*cause)) as i32);
+        }
+        assert_eq!(kat_connect_cause::from(None) as i32, 0);
+    }
 }

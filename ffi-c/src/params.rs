@@ -151,7 +151,8 @@ fn field<T>(given: i64, value: T) -> Field<T> {
 
 fn order_by(name: &str) -> Result<core::TokenOrder, Failure> {
     core::TokenOrder::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .find(|(_, known)| *known == name)
         .map(|(order, _)| order)
         .ok_or_else(|| {

@@ -162,7 +162,8 @@ pub(crate) fn apply_filters(
             "order_by" => {
                 let wanted: String = value.extract()?;
                 let order = core::TokenOrder::ALL
-                    .into_iter()
+                    .iter()
+                    .copied()
                     .find(|(_, name)| *name == wanted);
                 let (order, _) = order.ok_or_else(|| {
                     PyValueError::new_err(format!(
@@ -261,7 +262,8 @@ fn token_update(
     }
     for name in clear {
         let field = core::TokenField::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .find(|(_, known)| *known == name);
         let (field, _) = field.ok_or_else(|| {
             PyValueError::new_err(format!(

@@ -30,8 +30,8 @@ pub(crate) fn to_pyerr(py: Python<'_>, error: &core::Error) -> PyErr {
 
 fn build(py: Python<'_>, error: &core::Error) -> PyResult<PyErr> {
     let classes = classes(py)?;
-    let by_code = match error.api() {
-        Some(api) => classes.get_item(format!("{:?}", api.meaning()))?,
+    let by_code = match error.api_code() {
+        Some(code) => classes.get_item(format!("{code:?}"))?,
         None => None,
     };
     let class = match by_code {
@@ -41,7 +41,9 @@ fn build(py: Python<'_>, error: &core::Error) -> PyResult<PyErr> {
             .ok_or_else(|| PyRuntimeError::new_err(error.kind().name()))?,
     };
     let fields = PyDict::new(py);
-    fields.set_item("hint", error.hint())?;
+    fields.set_item("hint", error.hint().map(core::Hint::text))?;
+    fields.set_item("hint_name", error.hint().and_then(core::Hint::name))?;
+    fields.set_item("cause", error.connect_cause().map(core::ConnectCause::name))?;
     fields.set_item("code", error.code())?;
     if let Some(api) = error.api() {
         let args = PyDict::new(py);

@@ -1,6 +1,6 @@
 //! Rotation, finding or creating, auditing and revoking: the core's workflows as functions of a client.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +38,39 @@ impl Finding {
     }
 }
 
+/// The words of one of our commands.
+fn command(words: &[&str]) -> Vec<String> {
+    let words = words.iter().map(|word| (*word).to_owned());
+    std::iter::once("kaltura-app-token".to_owned())
+        .chain(words)
+        .collect()
+}
+
+fn clear_name(field: core::TokenField) -> &'static str {
+    let known = core::TokenField::ALL
+        .iter()
+        .find(|(known, _)| *known == field);
+    known.map_or("", |(_, name)| *name)
+}
+
+/// The command that fixes a finding.
+fn fix_words(id: &str, fix: &core::Fix) -> Vec<String> {
+    let hours = |time: &Duration| format!("{}h", time.as_secs() / 3600);
+    let days = |time: &Duration| format!("+{}d", time.as_secs() / 86_400);
+    let update = |option: &str, value: &str| command(&["update", id, option, value]);
+    match fix {
+        core::Fix::Rotate(hash_type) => command(&["rotate", id, "--hash-type", hash_type.as_str()]),
+        core::Fix::SessionType(core::SessionType::User) => update("--session-type", "USER"),
+        core::Fix::SessionType(other) => update("--session-type", &other.value().to_string()),
+        core::Fix::SessionDuration(time) => update("--session-duration", &hours(time)),
+        core::Fix::ExpireIn(time) => update("--expiry", &days(time)),
+        core::Fix::Privileges(text) => update("--privileges", text),
+        core::Fix::Clear(field) => update("--clear", clear_name(*field)),
+        // Delete; and for what a later core may add, nothing is left to try.
+        _ => command(&["delete", id]),
+    }
+}
+
 /// What an audit found.
 #[pyclass(frozen, get_all, module = "kaltura_app_token")]
 pub(crate) struct Audit {
@@ -71,11 +104,11 @@ pub(crate) fn audit(
         move |client| async move { core::audit(&client, filter).await },
         |py, audit| {
             let findings = audit.findings.into_iter().map(|finding| Finding {
+                fix: fix_words(&finding.token_id, &finding.fix),
                 token_id: finding.token_id,
                 rule: finding.rule,
                 severity: finding.severity.to_string(),
                 reason: finding.reason,
-                fix: finding.fix,
             });
             Audit {
                 tokens: audit.tokens,
@@ -227,7 +260,7 @@ pub(crate) fn revoke(
 
 /// Where a rotation hands the new token over.
 #[pyclass(frozen, module = "kaltura_app_token")]
-pub(crate) struct Sink(Arc<dyn core::Sink + Send + Sync>);
+pub(crate) struct Sink(Arc<dyn core::Sink>);
 
 #[pymethods]
 impl Sink {
@@ -253,7 +286,7 @@ impl Sink {
 
 /// What one rotation came to.
 #[pyclass(frozen, module = "kaltura_app_token")]
-pub(crate) struct Rotated(core::Rotated);
+pub(crate) struct Rotated(core::Rotated, PathBuf);
 
 #[pymethods]
 impl Rotated {
@@ -280,7 +313,14 @@ impl Rotated {
     }
     #[getter]
     fn finish(&self) -> Vec<String> {
-        self.0.finish.clone()
+        match self.0.ways_out.first() {
+            Some(core::WayOut::DeleteOld) => command(&["delete", &self.0.old_id]),
+            Some(_) => {
+                let journal = self.1.display().to_string();
+                command(&["rotate", "--resume", "--journal", &journal])
+            }
+            None => Vec::new(),
+        }
     }
 
     fn __repr__(&self) -> String {
@@ -293,9 +333,11 @@ impl Rotated {
     }
 }
 
-fn rotated_objects(py: Python<'_>, rotated: Vec<core::Rotated>) -> PyResult<Py<PyAny>> {
-    let rotated: Vec<_> = rotated.into_iter().map(Rotated).collect();
-    rotated.into_py_any(py)
+fn with_journal(rotated: Vec<core::Rotated>, journal: &Path) -> Vec<Rotated> {
+    let rotated = rotated.into_iter();
+    rotated
+        .map(|one| Rotated(one, journal.to_owned()))
+        .collect()
 }
 
 /// Told of each step.
@@ -371,14 +413,15 @@ pub(crate) fn rotate(
         move |client| {
             blocking::aside(client, "the rotation", async move |client| {
                 let journal = core::Journal::open(journal)?;
-                core::Rotator::new(&client, &journal, &*sink)
+                core::Rotator::new(&client, &journal, sink)
                     .progress(&|old_id, step| progress.tell(&client, old_id, step))
                     .concurrency(concurrency)
                     .rotate(&ids, &options)
                     .await
+                    .map(|rotated| with_journal(rotated, journal.path()))
             })
         },
-        rotated_objects,
+        |py, rotated: Vec<Rotated>| rotated.into_py_any(py),
     )
 }
 
@@ -405,12 +448,13 @@ pub(crate) fn resume_rotations(
         move |client| {
             blocking::aside(client, "the rotation", async move |client| {
                 let journal = core::Journal::open(journal)?;
-                core::Rotator::new(&client, &journal, &*sink)
+                core::Rotator::new(&client, &journal, sink)
                     .progress(&|old_id, step| progress.tell(&client, old_id, step))
                     .resume(how)
                     .await
+                    .map(|rotated| with_journal(rotated, journal.path()))
             })
         },
-        rotated_objects,
+        |py, rotated: Vec<Rotated>| rotated.into_py_any(py),
     )
 }

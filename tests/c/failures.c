@@ -51,6 +51,7 @@ static void reads(const kat_client *client, const char *id) {
             _Exit(1);
         }
         CHECK_TEXT("appToken.get", kat_error_request(error));
+        CHECK(kat_error_cause(error) == KAT_CONNECT_CAUSE_NONE);
         says_no_secret(error);
         kat_error_free(error);
         sandbox_control("DELETE", "faults", "", NULL, 0);

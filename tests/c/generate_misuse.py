@@ -58,6 +58,7 @@ NOTHING = {
 }
 PROMISED = {
     "kat_queue_fd": "-1",
+    "kat_error_cause": "KAT_CONNECT_CAUSE_NONE",
     "kat_error_status": "KAT_STATUS_OK",
     "kat_completion_status": "KAT_STATUS_NULL_ARG",
 }

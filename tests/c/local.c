@@ -222,7 +222,7 @@ static void what_cannot_be_used_is_named(void) {
         const char *why;
         kat_status (*set)(kat_config *);
     } cases[] = {
-        {"https", plain_http},        {"password", no_url},        {"partner id", partner_zero},
+        {"in the clear", plain_http},  {"password", no_url},        {"partner id", partner_zero},
         {"total timeout", timeout_zero}, {"timeout_ms", timeout_negative}, {"timeout_ms", timeout_huge},
         {"expiry", duration_zero},    {"kat_admin_session", how_unknown}, {"user_id", not_utf8},
         {"/nonexistent.pem", ca_missing},

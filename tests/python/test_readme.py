@@ -10,10 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from kaltura_app_token.errors import _BY_KIND, exit_code
+from kaltura_app_token.errors import exit_code
 from kaltura_app_token.sandbox import Sandbox
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text("utf-8")
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
 PYTHON_BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
@@ -43,14 +44,22 @@ def test_there_are_python_examples() -> None:
 
 
 def test_the_error_table_is_the_one_in_the_code() -> None:
-    rows = re.findall(r"^\| (\w+)[^|]*\|[^|]*\| (?:`(\w+)`[^|]*)\| (\d+) \|", README, re.MULTILINE)
-    table = {kind: (name, int(code)) for kind, name, code in rows}
-    for kind in ("Config", "Connect", "Interrupted", "Timeout", "Http", "Decode", "Api"):
-        name, code = table[kind]
-        assert _BY_KIND[kind].__name__ == name
-        assert exit_code(_BY_KIND[kind]("")) == code
-    assert exit_code(_BY_KIND["OutcomeUnknown"]("")) == table["OutcomeUnknown"][1]
-    assert exit_code(KeyboardInterrupt()) == table["Cancelled"][1]
+    rows = re.findall(r"^\| (\w+)[^|]*\| ([^|]*)\| ([^|]*)\| (\d+) \|", README, re.MULTILINE)
+    shown = {kind: (statuses, classes, int(code)) for kind, statuses, classes, code in rows}
+    table = json.loads((ROOT / "tests/scenarios/errors.json").read_text("utf-8"))
+    for row in table["kinds"]:
+        # What comes from a fork stands in the row of misuse; what was cancelled is Python's own.
+        statuses, classes, code = shown["misuse" if row["kind"] == "Forked" else row["kind"]]
+        assert f"`{row['status']}`" in statuses
+        assert code == row["exit"]
+        named = re.findall(r"`(\w+)`", classes)
+        if row["kind"] == "Cancelled":
+            assert (named, exit_code(KeyboardInterrupt())) == (["KeyboardInterrupt"], code)
+        else:
+            ways = {way.get("python", row["python"]) for way in row["of"]}
+            assert {row["python"], *ways} <= set(named)
+        if "also" in row and row["kind"] != "Forked":
+            assert f"`{row['also']}`)" in classes
 
 
 def console(after: str) -> str:

@@ -17,7 +17,7 @@ use crate::clock::{FURTHEST_MS, millis};
 use crate::error::{ApiCode, Error, Result};
 use crate::flight::{Flight, Joined};
 use crate::model::{HashType, Session, SessionKey, SessionRequest};
-use crate::retry::chance;
+use crate::seam::random::chance;
 use crate::transport::BoxFuture;
 
 /// The life of a session of which nobody says how long it is.

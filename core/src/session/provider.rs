@@ -12,11 +12,12 @@ use super::cache::{CachedSession, MemoryCache, SessionCache};
 use super::decide::{Action, Event};
 use super::driver::{Carrier, Counters, Driver, Found, Seat, count};
 use super::source::TokenSource;
-use crate::client::{Cancel, Client, cancelled_error, wait_for};
+use crate::cancel::{Cancel, cancelled, wait_for};
+use crate::client::Client;
 use crate::clock::millis;
 use crate::error::{ApiError, Error, KsFailure, Result};
 use crate::model::{HashType, Session, SessionKey};
-use crate::retry::chance;
+use crate::seam::random::chance;
 
 /// The part of a session's life that is left when it is renewed, unless told otherwise.
 const RENEW_WHEN_LEFT: f64 = 0.25;
@@ -338,7 +339,7 @@ impl SessionProvider {
         let landed = tokio::select! {
             biased;
             landed = seat.landed() => landed,
-            () = wait_for(self.cancel.as_ref()) => return Err(cancelled_error()),
+            () = wait_for(self.cancel.as_ref()) => return Err(cancelled()),
             session = patience => return Ok(Outcome::Good(session)),
         };
         let landed = match (landed, good) {
@@ -406,7 +407,7 @@ impl SessionProvider {
                 }
                 let credentials = tokio::select! {
                     credentials = driver.credentials() => credentials,
-                    () = wait_for(self.cancel.as_ref()) => return Err(cancelled_error()),
+                    () = wait_for(self.cancel.as_ref()) => return Err(cancelled()),
                 };
                 let is_another = |kept: &Arc<CachedSession>| {
                     credentials.is_ok_and(|credentials| credentials.id != kept.token_id)

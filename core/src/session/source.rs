@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::config::Settings;
+use crate::account::Settings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::HashType;
 use crate::secret::Secret;

@@ -35,7 +35,7 @@ def open_client(
     try:
         return _native.Client.from_settings(settings, **options)
     except ConfigError as error:
-        if error.hint is None and "in the clear" in error.message:
+        if error.hint_name == "HttpNotAllowed":
             error.hint = (
                 f"give an https address, or {allow_http_option} for a host that has nothing else"
             )

@@ -13,6 +13,9 @@ class KalturaError(Exception):
     Attributes:
         message: What happened, in one line, without credentials.
         hint: The likely cause and the next step, where one is known.
+        hint_name: A name for that hint, by which a program can put words of its own in its place.
+        cause: With `TransportError`, why no connection came about: `dns`, `refused`, `timeout`,
+            `tls_trust`, `tls_protocol`, `proxy`, `reset` or `other`; `None` when one did and broke.
         code: The code of the API's exception, as the server spelled it.
         api_args: The arguments of the API's exception by name.
         http_status: The HTTP status, when it was not 200.
@@ -24,6 +27,8 @@ class KalturaError(Exception):
 
     message: str
     hint: str | None
+    hint_name: str | None
+    cause: str | None
     code: str | None
     api_args: dict[str, str]
     http_status: int | None
@@ -37,6 +42,8 @@ class KalturaError(Exception):
         message: str,
         *,
         hint: str | None = None,
+        hint_name: str | None = None,
+        cause: str | None = None,
         code: str | None = None,
         api_args: dict[str, str] | None = None,
         http_status: int | None = None,
@@ -48,6 +55,8 @@ class KalturaError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.hint_name = hint_name
+        self.cause = cause
         self.code = code
         self.api_args = dict(api_args or {})
         self.http_status = http_status
@@ -90,8 +99,16 @@ class OutcomeUnknown(KalturaError):
     """A token may or may not have been created: see `candidate_ids`. Never repeated by itself."""
 
 
+class LocalError(KalturaError, OSError):
+    """A file of this machine could not be written, locked or kept."""
+
+
+class RotationUnproved(KalturaError):
+    """A rotation's new token could not be shown to be as good as the old one."""
+
+
 class CancelledError(KalturaError):
-    """The call was given up."""
+    """The call was cancelled."""
 
 
 class ForkedProcessError(KalturaError, RuntimeError):
@@ -139,6 +156,8 @@ _BY_KIND: dict[str, type[KalturaError]] = {
     "Decode": DecodeError,
     "Api": ApiError,
     "OutcomeUnknown": OutcomeUnknown,
+    "Local": LocalError,
+    "Unproved": RotationUnproved,
     "Cancelled": CancelledError,
     "Forked": ForkedProcessError,
     "AppTokenIdNotFound": TokenNotFound,
@@ -155,6 +174,8 @@ _EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (ConfigError, 2),
     (ApiError, 3),
     (OutcomeUnknown, 5),
+    (LocalError, 7),
+    (RotationUnproved, 8),
     (CancelledError, 130),
     (KeyboardInterrupt, 130),
     (ForkedProcessError, 70),

@@ -8,7 +8,9 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use kaltura_app_token::{Need, Result, Secret, Settings, Source, normalize_service_url};
+use kaltura_app_token::{
+    ErrorKind, Hint, Need, Result, Secret, Settings, Source, normalize_service_url,
+};
 use serde_json::Value;
 
 fn table() -> Value {
@@ -145,8 +147,12 @@ fn check(place: &Place, row: &Value, result: Result<Settings>) {
     let name = text_of(&row["name"]);
     let Some(account) = row.get("account") else {
         let error = result.expect_err(name);
-        let said = format!("{} {}", error.message(), error.hint().unwrap_or_default())
-            .replace(&format!("{}/", place.directory.display()), "");
+        let said = format!(
+            "{} {}",
+            error.message(),
+            error.hint().map(Hint::text).unwrap_or_default()
+        )
+        .replace(&format!("{}/", place.directory.display()), "");
         for words in row["error"].as_array().expect("the words of the error") {
             assert!(said.contains(text_of(words)), "{name}: {said}");
         }
@@ -199,8 +205,39 @@ fn a_secret_file_is_read_to_its_limit_and_no_further() {
     };
     let error = Settings::from_variables(endless).expect_err("an endless file");
     assert!(error.message().contains("larger than"), "{error}");
-    let error = Settings::from_config_file("/dev/zero".as_ref()).expect_err("an endless file");
+    let place = Place::new(usize::MAX - 1, &table());
+    let large = place.write("config.json", &"{".into());
+    let file = std::fs::File::options().write(true).open(&large);
+    file.and_then(|file| file.set_len(2 << 20)).expect("a hole");
+    let error = Settings::from_config_file(&large).expect_err("a large file");
     assert!(error.message().contains("larger than"), "{error}");
+}
+
+/// A configuration names the server that the credentials go to.
+#[test]
+fn a_configuration_that_somebody_else_may_have_written_is_refused() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    let place = Place::new(usize::MAX - 2, &table());
+    let file = place.write("config.json", &r#"{"PARTNER_ID": 102}"#.into());
+    let mode = |mode| std::fs::set_permissions(&file, PermissionsExt::from_mode(mode));
+    assert!(Settings::from_config_file(&file).is_ok());
+
+    mode(0o666).expect("its mode");
+    let error = Settings::from_config_file(&file).expect_err("writable by everybody");
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.message().contains("config.json"), "{error}");
+    assert!(error.message().contains("everybody can write"), "{error}");
+    let step = error.hint().expect("a way out");
+    assert!(step.text().contains("KALTURA_TRUST_FILES=1"), "{step}");
+    let told = Settings::from_trusted_config_file(&file).expect("somebody answers for it");
+    assert_eq!(told.partner_id, Some(102));
+
+    mode(0o600).expect("its mode");
+    // Only root can give a file away.
+    if chown(&file, Some(4711), None).is_ok() {
+        let error = Settings::from_config_file(&file).expect_err("somebody else's");
+        assert!(error.message().contains("belongs to user 4711"), "{error}");
+    }
 }
 
 #[test]

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kaltura_app_token::{
-    AdminSession, ApiCode, AppToken, BoxFuture, Client, ErrorKind, HashType, Ks, KsFailure,
-    KsVersion, ListOptions, NewToken, Pager, Secret, SessionRequest, SessionType, Transport,
-    TransportAnswer, TransportError,
+    AdminSession, ApiCode, AppToken, BoxFuture, Client, ConnectCause, ErrorKind, HashType, Ks,
+    KsFailure, KsVersion, ListOptions, NewToken, Pager, Secret, SessionRequest, SessionType,
+    Transport, TransportAnswer, TransportError, TransportRequest,
 };
 use kaltura_e2e::{admin, arrived, builder, integrator, now, sandbox};
 use kaltura_sandbox::{Fault, FaultKind};
@@ -32,15 +32,19 @@ async fn every_hash_type_exchanges_and_another_one_says_what_is_wrong() {
         assert!(!session.ks.is_empty());
 
         let other = HashType::KNOWN
-            .into_iter()
+            .iter()
             .find(|known| *known != hash_type)
+            .cloned()
             .unwrap();
         let error = integrator
             .start_session(&request(&token).hash_type(other))
             .await
             .unwrap_err();
         assert_eq!(error.api().unwrap().meaning(), ApiCode::InvalidAppTokenHash);
-        assert!(error.hint().unwrap().contains("hash type"), "{error:?}");
+        assert!(
+            error.hint().unwrap().text().contains("hash type"),
+            "{error:?}"
+        );
     }
 }
 
@@ -318,7 +322,7 @@ async fn a_wrong_secret_is_refused_with_a_hint_and_changes_nothing() {
         error.api().unwrap().ks_failure(),
         Some(KsFailure::NotAccepted)
     );
-    assert!(error.hint().unwrap().contains("admin secret"));
+    assert!(error.hint().unwrap().text().contains("admin secret"));
     let started = builder(&sandbox)
         .admin_secret("0".repeat(32))
         .admin_session(AdminSession::Started)
@@ -369,10 +373,10 @@ impl Scripted {
 impl Transport for Scripted {
     fn post(
         &self,
-        url: &str,
-        body: Bytes,
+        request: TransportRequest,
     ) -> BoxFuture<'_, Result<TransportAnswer, TransportError>> {
-        self.asked.lock().unwrap().push((url.to_owned(), body));
+        let asked = (request.url().to_owned(), request.body().clone());
+        self.asked.lock().unwrap().push(asked);
         let answer = self.answers.lock().unwrap().remove(0);
         Box::pin(async move { answer })
     }
@@ -414,7 +418,12 @@ async fn answers_in_the_guides_shape_are_understood() {
 
 #[tokio::test]
 async fn a_connection_that_never_came_about_is_tried_again_even_for_a_creation() {
-    let refused = || Err(TransportError::NotSent("connection refused".into()));
+    let refused = || {
+        Err(TransportError::NotSent(
+            ConnectCause::Refused,
+            "connection refused".into(),
+        ))
+    };
     let script = Scripted::new(vec![
         refused(),
         refused(),
@@ -444,6 +453,41 @@ async fn a_connection_that_never_came_about_is_tried_again_even_for_a_creation()
         (ErrorKind::Connect, 4),
         "the outcome is known: none"
     );
+}
+
+#[tokio::test]
+async fn in_an_outage_the_calls_of_a_client_share_their_retries_and_a_lone_one_keeps_its_own() {
+    let refused = || {
+        Err(TransportError::NotSent(
+            ConnectCause::Refused,
+            String::new(),
+        ))
+    };
+    let script = Scripted::new((0..400).map(|_| refused()).collect());
+    let client = Client::builder()
+        .partner_id(1)
+        .admin_secret("secret")
+        .retry_backoff(Duration::from_millis(10))
+        .transport(script.clone())
+        .build()
+        .unwrap();
+    let crowd = (0..60).map(|_| client.get_token("1_a"));
+    let errors = futures_util::future::join_all(crowd).await;
+    let attempts = script.asked();
+    assert!(
+        (160..=165).contains(&attempts),
+        "60 calls and 100 retries: {attempts}"
+    );
+    let said = |error: &kaltura_app_token::Error| error.message().contains("not tried again");
+    let refused = errors
+        .into_iter()
+        .map(Result::unwrap_err)
+        .filter(said)
+        .count();
+    assert!(refused > 0, "an exhausted budget is said");
+
+    let error = client.get_token("1_a").await.unwrap_err();
+    assert_eq!((error.attempts(), said(&error)), (4, false), "{error}");
 }
 
 #[tokio::test]

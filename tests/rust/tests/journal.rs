@@ -6,6 +6,7 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use kaltura_app_token::{
     Client, ErrorKind, HandOver, Journal, NewToken, Resume, RotateOptions, RotationState, Rotator,
@@ -50,7 +51,7 @@ impl Sink for Open {
 async fn unfinished(sandbox: &Sandbox, client: &Client, path: &Path) -> Vec<String> {
     let old = client.add_token(&NewToken::new()).await.unwrap();
     let journal = Journal::open(path).unwrap();
-    let rotator = Rotator::new(client, &journal, &Sealed);
+    let rotator = Rotator::new(client, &journal, Arc::new(Sealed));
     let rotated = rotator.rotate(&[old.id], &RotateOptions::default()).await;
     assert!(rotated.unwrap()[0].error.is_some());
     assert_eq!(sandbox.token_count(sandbox.partner_id()), 2);
@@ -124,6 +125,26 @@ async fn a_link_to_a_journal_is_followed_and_no_mode_is_changed() {
     );
 }
 
+/// It names tokens that are deleted.
+#[test]
+fn a_journal_that_somebody_else_may_have_written_is_refused() {
+    let folder = scratch("planted");
+    for (name, mode) in [("everybody", 0o606), ("a group", 0o660)] {
+        let path = folder.join(name);
+        std::fs::write(&path, "").unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        let error = Journal::open(&path).expect_err(name);
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.message().contains("not trusted"), "{error}");
+    }
+    let path = folder.join("of somebody else");
+    std::fs::write(&path, "").unwrap();
+    if std::os::unix::fs::chown(&path, Some(12), None).is_ok() {
+        let error = Journal::open(&path).unwrap_err();
+        assert!(error.message().contains("not trusted"), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn a_torn_last_line_is_cut_off_and_nothing_else_is() {
     let sandbox = sandbox();
@@ -176,7 +197,7 @@ async fn a_journal_serves_one_owner_at_a_time() {
 
     let held = Journal::open(&path).unwrap();
     let error = Journal::open(&path).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Config);
+    assert_eq!(error.kind(), ErrorKind::Local);
     assert!(error.message().contains("in use"), "{error}");
     drop(held);
     assert_eq!(Journal::open(&path).unwrap().unfinished().len(), 1);
@@ -200,7 +221,7 @@ async fn the_process_whose_disk_is_full_for_a_while() {
         .build()
         .unwrap();
     let journal = Journal::open(text("journal")).unwrap();
-    let rotator = Rotator::new(&client, &journal, &Open);
+    let rotator = Rotator::new(&client, &journal, Arc::new(Open));
     let rotate = async |id: &str| {
         let rotated = rotator.rotate(&[id], &RotateOptions::default()).await;
         rotated.unwrap().remove(0)
@@ -216,6 +237,7 @@ async fn the_process_whose_disk_is_full_for_a_while() {
     limit(Some(300));
     let failed = rotate(text("first")).await;
     let error = failed.error.unwrap();
+    assert_eq!(error.kind(), ErrorKind::Local);
     assert!(error.message().contains("cannot be written"), "{error}");
     assert_eq!(failed.state, Some(RotationState::Intended));
     assert!(failed.new_id.is_some(), "what was made is named");
@@ -253,7 +275,7 @@ async fn a_disk_that_was_full_for_a_while_leaves_a_journal_that_is_resumed() {
     assert!(said.contains("as it should"), "{limited:?}");
 
     let journal = Journal::open(&path).unwrap();
-    let resumed = Rotator::new(&client, &journal, &Open)
+    let resumed = Rotator::new(&client, &journal, Arc::new(Open))
         .resume(Resume::Finish)
         .await
         .unwrap();

@@ -1,131 +1,17 @@
-//! Reaching the server: TLS, proxies, connections.
+//! Reaching the server: proxies and connections.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+mod https;
+
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use kaltura_app_token::{Client, ClientBuilder, ErrorKind, blocking};
+use https::serve_one;
+use kaltura_app_token::{Client, ErrorKind, blocking};
 use kaltura_e2e::{arrived, builder, integrator, sandbox};
-
-const ANSWER: &str = r#"{"ks":"djJ8d2lkZ2V0LXNlc3Npb24","partnerId":102,"userId":0}"#;
-
-/// Reads one HTTP request and answers it; gives its first line back.
-fn serve_one(stream: &mut (impl Read + Write)) -> Option<String> {
-    let mut reader = BufReader::new(&mut *stream);
-    let mut first = String::new();
-    reader
-        .read_line(&mut first)
-        .ok()
-        .filter(|length| *length > 0)?;
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
-        }
-        if line == "\r\n" {
-            break;
-        }
-    }
-    reader.read_exact(&mut vec![0; length]).ok()?;
-    let head = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-        ANSWER.len()
-    );
-    stream.write_all(head.as_bytes()).ok()?;
-    stream.write_all(ANSWER.as_bytes()).ok()?;
-    Some(first)
-}
-
-/// An https server with a certificate of its own authority; gives its port and the authority's file.
-fn https_server(name: &str) -> (u16, PathBuf) {
-    let authority_key = rcgen::KeyPair::generate().unwrap();
-    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
-    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let authority = parameters.self_signed(&authority_key).unwrap();
-    let issuer = rcgen::Issuer::new(parameters, authority_key);
-    let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()])
-        .unwrap()
-        .signed_by(&key, &issuer)
-        .unwrap();
-    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.pem"));
-    std::fs::write(&file, authority.pem()).unwrap();
-
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![certificate.der().clone()],
-            rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-        )
-        .unwrap();
-    let listener = TcpListener::bind("localhost:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        let config = Arc::new(config);
-        for stream in listener.incoming().flatten() {
-            let tls = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
-            std::thread::spawn(move || {
-                let mut stream = rustls::StreamOwned::new(tls, stream);
-                while serve_one(&mut stream).is_some() {}
-            });
-        }
-    });
-    (port, file)
-}
-
-fn https_client(port: u16) -> ClientBuilder {
-    Client::builder()
-        .service_url(format!("https://localhost:{port}"))
-        .partner_id(102)
-        .max_retries(0)
-}
-
-#[tokio::test]
-async fn a_certificate_is_accepted_from_the_named_authority_and_from_no_other() {
-    let (port, authority) = https_server("authority");
-    let (_, other) = https_server("other");
-    let trusting = https_client(port).ca_file(authority).build().unwrap();
-    assert_eq!(
-        trusting.start_widget_session().await.unwrap().ks.reveal(),
-        "djJ8d2lkZ2V0LXNlc3Npb24"
-    );
-
-    for stranger in [https_client(port).ca_file(other), https_client(port)] {
-        let error = stranger
-            .build()
-            .unwrap()
-            .start_widget_session()
-            .await
-            .unwrap_err();
-        assert_eq!(
-            error.kind(),
-            ErrorKind::Connect,
-            "nothing was sent: {error}"
-        );
-        assert!(error.message().contains("certificate"), "{error}");
-    }
-}
-
-#[test]
-fn a_file_without_certificates_is_named() {
-    let empty = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("empty.pem");
-    std::fs::write(&empty, "nothing").unwrap();
-    for path in [empty, PathBuf::from("no-such-file.pem")] {
-        let error = https_client(1).ca_file(&path).build().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Config);
-        assert!(error.message().contains(path.to_str().unwrap()), "{error}");
-    }
-}
 
 /// A proxy that answers by itself, and keeps the request lines.
 fn proxy() -> (String, std::sync::mpsc::Receiver<String>) {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use kaltura_app_token::{
     BoxFuture, Client, Clock, ErrorKind, NewToken, SessionKey, SessionProvider, TokenSource,
-    Transport, TransportAnswer, TransportError,
+    Transport, TransportAnswer, TransportError, TransportRequest,
 };
 use kaltura_e2e::builder;
 use kaltura_sandbox::{Fault, FaultKind, Sandbox};
@@ -77,11 +77,11 @@ impl Drop for UnderWay<'_> {
 impl Transport for Wire {
     fn post(
         &self,
-        url: &str,
-        body: Bytes,
+        request: TransportRequest,
     ) -> BoxFuture<'_, Result<TransportAnswer, TransportError>> {
-        let (_, path) = url.split_once("/api_v3").unwrap();
+        let (_, path) = request.url().split_once("/api_v3").unwrap();
         let path = format!("/api_v3{path}");
+        let body = request.body().clone();
         let user = form_urlencoded::parse(&body)
             .find(|(name, _)| name == "userId")
             .map(|(_, user)| user.into_owned());

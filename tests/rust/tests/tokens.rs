@@ -299,7 +299,7 @@ async fn every_filter_narrows_the_list_to_what_it_names() {
         narrow(&mut options.filter);
         let mut walked = Vec::new();
         let mut tokens = client.tokens(options.clone());
-        while let Some(token) = tokens.next().await {
+        while let Some(token) = tokens.next_token().await {
             walked.push(token.unwrap().id);
         }
         options.filter.order_by = Some(TokenOrder::CreatedAtAscending);
@@ -366,7 +366,7 @@ async fn a_list_leaves_the_values_on_the_server_unless_they_are_asked_for() {
     assert_eq!(page.tokens.len(), 1);
     assert_eq!(page.tokens[0].token, None);
     let mut walk = through_tap.tokens(options.clone());
-    assert_eq!(walk.next().await.unwrap().unwrap().token, None);
+    assert_eq!(walk.next_token().await.unwrap().unwrap().token, None);
     assert!(tap.answered().contains(&created.id));
     assert!(
         !tap.answered().contains(value.reveal()),
@@ -490,7 +490,7 @@ async fn all_three_response_profiles_reach_the_server() {
 async fn walk(client: &Client) -> Vec<AppToken> {
     let mut found = Vec::new();
     let mut tokens = client.tokens(ListOptions::default());
-    while let Some(token) = tokens.next().await {
+    while let Some(token) = tokens.next_token().await {
         found.push(token.unwrap());
     }
     found

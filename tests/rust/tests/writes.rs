@@ -479,7 +479,7 @@ async fn an_unreachable_server_is_named_with_the_next_step() {
     let error = client.start_widget_session().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connect);
     assert!(error.message().contains(&closed.to_string()), "{error}");
-    assert!(error.hint().unwrap().contains("service URL"));
+    assert!(error.hint().unwrap().text().contains("service URL"));
 }
 
 /// A refusal before, and the id is mistyped: nothing was deleted, and nobody is told that it was.

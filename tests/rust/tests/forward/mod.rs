@@ -5,8 +5,9 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use kaltura_app_token::{BoxFuture, Client, Transport, TransportAnswer, TransportError};
+use kaltura_app_token::{
+    BoxFuture, Client, Transport, TransportAnswer, TransportError, TransportRequest,
+};
 use kaltura_e2e::builder;
 use kaltura_sandbox::Sandbox;
 use serde_json::Value;
@@ -93,9 +94,9 @@ impl Forward {
 impl Transport for Forward {
     fn post(
         &self,
-        url: &str,
-        body: Bytes,
+        request: TransportRequest,
     ) -> BoxFuture<'_, Result<TransportAnswer, TransportError>> {
+        let url = request.url();
         let path = url[url.find("/api_v3").unwrap()..].to_owned();
         let words: Vec<&str> = path.split('/').collect();
         let &[.., service, "action", action] = words.as_slice() else {
@@ -103,7 +104,7 @@ impl Transport for Forward {
         };
         let name = format!("{service}.{action}").to_ascii_lowercase();
         let mut sent = form_urlencoded::Serializer::new(String::new());
-        for (field, value) in form_urlencoded::parse(&body) {
+        for (field, value) in form_urlencoded::parse(request.body()) {
             let value = (self.request)(&name, &field, value.into_owned());
             sent.append_pair(&field, &value);
         }

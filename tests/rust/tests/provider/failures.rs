@@ -7,10 +7,9 @@ use std::time::Duration;
 use crate::stub::{Stub, exception};
 use crate::virtual_time::VirtualClock;
 use crate::world::{assert_waits, pass, seconds, settle, source, world};
-use bytes::Bytes;
 use kaltura_app_token::{
-    BoxFuture, Client, Clock, ErrorKind, Result, SessionKey, SessionProvider, Transport,
-    TransportAnswer, TransportError,
+    BoxFuture, Client, Clock, ConnectCause, ErrorKind, Result, SessionKey, SessionProvider,
+    Transport, TransportAnswer, TransportError, TransportRequest,
 };
 
 #[tokio::test(start_paused = true)]
@@ -132,7 +131,7 @@ async fn without_a_session_a_failure_is_told_again_until_it_is_time_for_another_
     }
     assert_eq!(stub.exchanges(), 1, "100 calls in 500 seconds");
     let error = provider.get(&SessionKey::new()).await.unwrap_err();
-    let hint = error.hint().unwrap();
+    let hint = error.hint().unwrap().text();
     assert!(hint.contains("100 s"), "when the next try is: {hint}");
 
     stub.lift_limit();
@@ -202,9 +201,14 @@ async fn a_renewal_that_fails_after_its_caller_has_left_is_not_begun_again_at_on
 struct Nowhere(AtomicUsize);
 
 impl Transport for Nowhere {
-    fn post(&self, _: &str, _: Bytes) -> BoxFuture<'_, Result<TransportAnswer, TransportError>> {
+    fn post(&self, _: TransportRequest) -> BoxFuture<'_, Result<TransportAnswer, TransportError>> {
         self.0.fetch_add(1, Ordering::SeqCst);
-        Box::pin(async { Err(TransportError::NotSent("no route".to_owned())) })
+        Box::pin(async {
+            Err(TransportError::NotSent(
+                ConnectCause::Refused,
+                "no route".to_owned(),
+            ))
+        })
     }
 }
 

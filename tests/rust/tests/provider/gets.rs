@@ -172,7 +172,7 @@ async fn sessions_that_are_dead_at_birth_are_an_error_and_not_a_loop() {
     let provider = SessionProvider::new(stub.client(&clock), source());
     let error = provider.get(&SessionKey::new()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
-    assert!(error.hint().unwrap().contains("sessionDuration"));
+    assert!(error.hint().unwrap().text().contains("sessionDuration"));
     assert_eq!(stub.exchanges(), 1);
 }
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 use crate::stub::Stub;
 use crate::virtual_time::VirtualClock;
 use crate::world::{ID, pass, seconds, source, world};
-use bytes::Bytes;
 use kaltura_app_token::{
     BoxFuture, CachedSession, Client, Clock, MemoryCache, Result, Secret, SessionCache, SessionKey,
     SessionProvider, TokenCredentials, TokenSource, Transport, TransportAnswer, TransportError,
+    TransportRequest,
 };
 
 /// What panics in a flight, and until when.
@@ -75,10 +75,9 @@ struct PanickingTransport(Arc<Stub>, Panics);
 impl Transport for PanickingTransport {
     fn post(
         &self,
-        url: &str,
-        body: Bytes,
+        request: TransportRequest,
     ) -> BoxFuture<'_, Result<TransportAnswer, TransportError>> {
-        let answer = self.0.post(url, body);
+        let answer = self.0.post(request);
         Box::pin(async {
             let answer = answer.await;
             self.1.at("transport");

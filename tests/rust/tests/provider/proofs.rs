@@ -4,10 +4,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
 use kaltura_app_token::{
     BoxFuture, Client, Clock, Result, SessionKey, SessionProvider, TokenCredentials, TokenSource,
-    Transport, TransportAnswer, TransportError,
+    Transport, TransportAnswer, TransportError, TransportRequest,
 };
 use kaltura_e2e::LogKeeper;
 
@@ -22,10 +21,9 @@ struct Far(Arc<Stub>, Duration);
 impl Transport for Far {
     fn post(
         &self,
-        url: &str,
-        body: Bytes,
+        request: TransportRequest,
     ) -> BoxFuture<'_, Result<TransportAnswer, TransportError>> {
-        let answer = self.0.post(url, body);
+        let answer = self.0.post(request);
         Box::pin(async {
             tokio::time::sleep(self.1).await;
             answer.await

@@ -5,8 +5,9 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
-use kaltura_app_token::{BoxFuture, Client, Transport, TransportAnswer, TransportError};
+use kaltura_app_token::{
+    BoxFuture, Client, Transport, TransportAnswer, TransportError, TransportRequest,
+};
 use tokio::sync::Notify;
 
 use crate::virtual_time::VirtualClock;
@@ -91,10 +92,9 @@ impl Stub {
 impl Transport for Stub {
     fn post(
         &self,
-        url: &str,
-        body: Bytes,
+        request: TransportRequest,
     ) -> BoxFuture<'_, Result<TransportAnswer, TransportError>> {
-        let is_widget = url.contains("startWidgetSession");
+        let is_widget = request.url().contains("startWidgetSession");
         Box::pin(async move {
             if is_widget {
                 return Ok(json(
@@ -110,7 +110,9 @@ impl Transport for Stub {
                 refusal.retry_after = Some(retry_after);
                 return Ok(refusal);
             }
-            let params = form_urlencoded::parse(&body).into_owned().collect();
+            let params = form_urlencoded::parse(request.body())
+                .into_owned()
+                .collect();
             let mut answer = json((self.answer)(&params));
             answer.date.clone_from(&self.date.lock().unwrap());
             Ok(answer)

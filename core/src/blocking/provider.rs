@@ -1,0 +1,106 @@
+//! The session provider for callers without an async runtime. Knows of forks, and not how sessions are
+//! minted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+
+use super::{Client, Process, forked};
+use crate::error::{KsFailure, Result};
+use crate::model::{Session, SessionKey};
+use crate::session::SessionProviderBuilder;
+
+/// A [`crate::SessionProvider`] for callers without an async runtime, usable on both sides of a fork: a
+/// child begins with no session.
+#[derive(Debug)]
+pub struct SessionProvider {
+    client: Arc<Client>,
+    builder: SessionProviderBuilder,
+    current: ArcSwapOption<Provider>,
+}
+
+#[derive(Debug)]
+struct Provider {
+    process: Arc<Process>,
+    provider: Option<crate::SessionProvider>,
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        if !self.process.is_ours() {
+            // Its sessions are being waited for with the parent's connections.
+            std::mem::forget(self.provider.take());
+        }
+    }
+}
+
+impl SessionProvider {
+    /// A provider over this client, which other callers may go on using.
+    #[must_use]
+    pub fn new(client: Arc<Client>, builder: SessionProviderBuilder) -> Self {
+        Self {
+            client,
+            builder,
+            current: ArcSwapOption::empty(),
+        }
+    }
+
+    /// The client that mints the sessions.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The provider of this process, to be awaited in [`Client::run`] or on a [`crate::Queue`].
+    ///
+    /// # Errors
+    /// `Config`, in a child, when the client cannot be made anew.
+    pub fn provider(&self) -> Result<crate::SessionProvider> {
+        loop {
+            let current = self.current.load_full();
+            if let Some(current) = &current
+                && current.process.is_ours()
+                && let Some(provider) = &current.provider
+            {
+                return Ok(provider.clone());
+            }
+            let process = self.client.process()?;
+            let client = process.client.clone().ok_or_else(forked)?;
+            let carrier = Some(process.carrier());
+            let provider = Some(self.builder.clone().build_with(client, carrier));
+            let fresh = Some(Arc::new(Provider { process, provider }));
+            // Whoever was first keeps its provider: there must be one only.
+            drop(self.current.compare_and_swap(&current, fresh));
+        }
+    }
+
+    /// See [`crate::SessionProvider::get`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn get(&self, key: &SessionKey) -> Result<Session> {
+        let provider = self.provider()?;
+        self.client.wait(async |_| provider.get(key).await)
+    }
+
+    /// See [`crate::SessionProvider::get_with`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn get_with(&self, key: &SessionKey, min_remaining: Duration) -> Result<Session> {
+        let provider = self.provider()?;
+        self.client
+            .wait(async |_| provider.get_with(key, min_remaining).await)
+    }
+
+    /// See [`crate::SessionProvider::reject`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn reject(&self, session: &Session, reason: KsFailure) -> Result<Session> {
+        let provider = self.provider()?;
+        self.client
+            .wait(async |_| provider.reject(session, reason).await)
+    }
+}
