@@ -1163,8 +1163,7 @@ kat_status kat_session_key_set_duration(kat_session_key *key,
 // For how many seconds the session that is handed out must still be good; when no session lives that long, a
 // fresh one is handed out. Near to a session's whole life it starts one with almost every call.
 // KAT_ABSENT: unset, which means that it is good now.
-kat_status kat_session_key_set_min_remaining(kat_session_key *key,
-                                             int64_t min_remaining);
+kat_status kat_session_key_set_min_remaining(kat_session_key *key, int64_t min_remaining);
 
 // A provider of sessions of the source's token. params may be NULL. Asks neither the server nor the source yet.
 // It keeps what it needs of client and source, which may be freed before it.
