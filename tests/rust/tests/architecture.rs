@@ -211,3 +211,13 @@ fn the_public_face_of_the_core_names_no_foreign_type_but_bytes_and_streams() {
         "everything else is re-exported by name"
     );
 }
+
+/// Each surface has its own words for what the core finds and advises.
+#[test]
+fn the_core_names_no_option_of_a_command_line() {
+    for (path, text) in sources("core/src") {
+        let mut after = text.split("--").skip(1);
+        let is_option = after.any(|rest| rest.starts_with(|next: char| next.is_ascii_lowercase()));
+        assert!(!is_option, "{}", path.display());
+    }
+}
