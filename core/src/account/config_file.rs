@@ -1,14 +1,14 @@
 //! Settings from a `config.json`: who may have written it, and what is in it.
 
-use std::fs::File;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use super::settings::{Settings, Source};
-use super::values::{parse_partner_id, parse_seconds, read_text};
+use super::values::{parse_partner_id, parse_seconds};
 use crate::error::{Error, Hint, Result};
 use crate::number_or_text::NumberOrText;
+use crate::seam::disk;
 use crate::seam::trust::{self, Steers};
 use crate::secret::Secret;
 
@@ -38,13 +38,13 @@ impl Settings {
 
     fn read_config_file(
         path: &Path,
-        check: impl FnOnce(&File) -> Result<Option<String>>,
+        check: impl FnOnce(&disk::File) -> Result<Option<String>>,
     ) -> Result<Self> {
         let shown = path.display();
-        let file = File::open(path);
+        let file = disk::open(path);
         let warning = file.as_ref().map_or(Ok(None), check)?;
-        let is_open_to_others = file.as_ref().is_ok_and(others_can_read);
-        let text = match file.and_then(|file| read_text(file, MAX_CONFIG_BYTES)) {
+        let is_open_to_others = file.as_ref().is_ok_and(disk::others_can_read);
+        let text = match file.and_then(|file| disk::read_text(file, MAX_CONFIG_BYTES)) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(
@@ -141,16 +141,4 @@ struct ConfigFile {
     admin_session_expiry: Option<NumberOrText>,
     #[serde(rename = "DEFAULT_ADMIN_PRIVILEGES")]
     admin_privileges: Option<String>,
-}
-
-#[cfg(unix)]
-fn others_can_read(file: &File) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    file.metadata()
-        .is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
-}
-
-#[cfg(not(unix))]
-fn others_can_read(_file: &File) -> bool {
-    false
 }

@@ -1,15 +1,14 @@
 //! Settings from the environment. Whose environment that is, the caller decides.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
 use super::settings::{Settings, Source};
-use super::values::{parse_partner_id, parse_seconds, read_text};
+use super::values::{parse_partner_id, parse_seconds};
 use crate::error::{Error, Hint, Result};
-use crate::seam::environment;
+use crate::seam::{disk, environment};
 use crate::secret::Secret;
 
 const MAX_SECRET_BYTES: usize = 64 << 10;
@@ -131,7 +130,7 @@ fn read_secret(variable: &str, path: &Path) -> Result<Secret> {
     let wrong = |why: &str| {
         Error::config(format!("{variable}: {} {why}", path.display())).with_hint(Hint::SecretAlone)
     };
-    let text = File::open(path).and_then(|file| read_text(file, MAX_SECRET_BYTES));
+    let text = disk::open(path).and_then(|file| disk::read_text(file, MAX_SECRET_BYTES));
     let text = text.map_err(|error| match error.kind() {
         std::io::ErrorKind::InvalidData => wrong("is not UTF-8"),
         _ => wrong(&format!("cannot be read: {error}")),

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 
-use super::{Client, Process, forked};
+use super::Client;
+use super::process::{Process, forked};
 use crate::error::{KsFailure, Result};
 use crate::model::{Session, SessionKey};
 use crate::session::SessionProviderBuilder;

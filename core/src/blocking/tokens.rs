@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Process, Tick, forked};
+use super::process::{Process, Tick, forked};
 use crate::cancel::{Cancel, cancelled};
 use crate::error::Result;
 use crate::model::AppToken;

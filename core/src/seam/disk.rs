@@ -1,19 +1,75 @@
-//! Files that we write: opened, locked, appended to, cut, and replaced as a whole.
+//! Files: read; and those that we write: opened, locked, appended to, cut, and replaced as a whole.
 //!
 //! What is said here to be written survives a crash of the machine. Knows nothing of what the files are
 //! for, or of who may have written them.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Write};
+use std::fs::OpenOptions;
+use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
+use zeroize::Zeroizing;
+
+/// An open file.
+pub(crate) type File = std::fs::File;
+/// What the system says about a file.
+pub(crate) type Metadata = std::fs::Metadata;
 
 /// What the name of a temporary file of ours holds between the target's name and the random part.
 const OURS: &str = ".kaltura-app-token-";
 const RANDOM_CHARACTERS: usize = 6;
 const SUFFIX: &str = ".tmp";
+
+/// The bytes of a file.
+///
+/// # Errors
+/// What the operating system says.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    std::fs::read(path)
+}
+
+/// Opens a file to read it.
+///
+/// # Errors
+/// What the operating system says.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
+/// The text of a file, without the byte order mark that editors on Windows put first.
+///
+/// # Errors
+/// What the operating system says; `FileTooLarge` over `limit` bytes, `InvalidData` when it is not UTF-8.
+pub(crate) fn read_text(file: File, limit: usize) -> io::Result<Zeroizing<String>> {
+    // As large as it may become: growing would leave copies behind that are not wiped.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(limit + 1));
+    file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > limit {
+        let what = format!("it is larger than {limit} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
+    }
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))?;
+    Ok(Zeroizing::new(
+        text.trim_start_matches('\u{feff}').to_owned(),
+    ))
+}
+
+/// Whether others than its owner may read a file.
+pub(crate) fn others_can_read(file: &File) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        file.metadata()
+            .is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        false
+    }
+}
 
 /// Opens a regular file to read it and to append to it; a new one is its owner's alone (mode 0600).
 ///

@@ -4,9 +4,9 @@
 //! The opened file is judged and not its path, so that it cannot be exchanged in between and symbolic
 //! links are followed. Elsewhere than on Unix nothing is checked.
 
-use std::fs::File;
 use std::path::Path;
 
+use super::disk::File;
 use crate::error::{Error, Result};
 
 /// Set to `1`, files are used whoever may have written them.
@@ -51,12 +51,12 @@ fn refusal(path: &Path, why: &str, step: &str) -> Error {
 #[cfg(unix)]
 mod unix {
     use std::ffi::OsString;
-    use std::fs::{File, Metadata};
     use std::os::unix::fs::MetadataExt as _;
     use std::path::Path;
 
     use super::{OVERRIDE, Steers, refusal};
     use crate::error::{Error, Result};
+    use crate::seam::disk::{File, Metadata};
 
     const ROOT: u32 = 0;
     const WRITABLE_BY_GROUP: u32 = 0o020;

@@ -1,5 +1,6 @@
 //! [`TokenSource`]: where the token's value comes from. Knows neither sessions nor the client.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,11 +12,14 @@ use zeroize::Zeroizing;
 use crate::account::Settings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::HashType;
+use crate::seam::{disk, environment};
 use crate::secret::Secret;
 use crate::threads::{aside, spawn};
 
 /// Whose work it is, in errors.
 const SOURCE: &str = "the token source";
+/// No file with a token is larger.
+const MAX_FILE_BYTES: usize = 1 << 16;
 
 /// The id and the value of a token, as a [`TokenSource`] gives them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,12 +173,14 @@ impl TokenSource {
                     (_, None) => Err(unset("KALTURA_APP_TOKEN")),
                 }
             }
-            Origin::Variable { id, name } => match std::env::var(name) {
-                Ok(value) if !value.trim().is_empty() => {
-                    Ok(TokenCredentials::new(id, Zeroizing::new(value).trim()))
+            Origin::Variable { id, name } => {
+                match environment::variable(name).map(OsString::into_string) {
+                    Some(Ok(value)) if !value.trim().is_empty() => {
+                        Ok(TokenCredentials::new(id, Zeroizing::new(value).trim()))
+                    }
+                    _ => Err(unset(name)),
                 }
-                _ => Err(unset(name)),
-            },
+            }
             Origin::File(path) => {
                 let text = read_file(path)?;
                 let file: TokenFile = serde_json::from_str(&text).map_err(|error| {
@@ -249,8 +255,8 @@ fn unset(variable: &str) -> Error {
 }
 
 fn read_file(path: &Path) -> Result<Zeroizing<String>> {
-    std::fs::read_to_string(path)
-        .map(Zeroizing::new)
+    disk::open(path)
+        .and_then(|file| disk::read_text(file, MAX_FILE_BYTES))
         .map_err(|error| {
             Error::config(format!(
                 "token file '{}' cannot be read: {error}",

@@ -16,9 +16,17 @@ use super::{
 };
 use crate::error::{Error, Result};
 
+/// The transport that the crate brings along.
+///
+/// # Errors
+/// `Config` naming the option that cannot be used.
+pub(crate) fn over_http(options: &TransportOptions) -> Result<Arc<dyn Transport>> {
+    Ok(Arc::new(HttpTransport::new(options)?))
+}
+
 /// The transport over reqwest: HTTP/1.1, pooled connections, no redirects, no retries of its own.
 #[derive(Debug)]
-pub(super) struct HttpTransport {
+struct HttpTransport {
     http: reqwest::Client,
     /// The same without keeping connections.
     http_once: reqwest::Client,
@@ -27,7 +35,7 @@ pub(super) struct HttpTransport {
 }
 
 impl HttpTransport {
-    pub(super) fn new(options: &TransportOptions) -> Result<Self> {
+    fn new(options: &TransportOptions) -> Result<Self> {
         let tls = tls_config(options)?;
         let resolver = Arc::new(Resolver::default());
         let proxy = options.proxy.as_ref().map(Proxy::new).transpose()?;

@@ -8,6 +8,8 @@ mod body;
 mod failure;
 #[cfg(feature = "reqwest")]
 mod http;
+#[cfg(not(feature = "reqwest"))]
+mod none;
 mod progress;
 #[cfg(feature = "reqwest")]
 mod proxy;
@@ -20,17 +22,18 @@ use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::connect_cause::ConnectCause;
-#[cfg(not(feature = "reqwest"))]
-use crate::error::Error;
 use crate::error::Result;
 use crate::secret::Secret;
 
+#[cfg(feature = "reqwest")]
+pub(crate) use http::over_http;
+#[cfg(not(feature = "reqwest"))]
+pub(crate) use none::over_http;
 pub use progress::{Phase, Progress};
 
 /// A future that can be sent to another thread.
@@ -250,35 +253,4 @@ pub(crate) struct ClientCertificate {
     pub(crate) chain: Pem,
     /// The first one's private key, in PEM.
     pub(crate) key: Secret,
-}
-
-/// The transport that the crate brings along.
-///
-/// # Errors
-/// `Config` naming the option that cannot be used, or when the crate was built without a transport.
-#[cfg(feature = "reqwest")]
-pub(crate) fn over_http(options: &TransportOptions) -> Result<Arc<dyn Transport>> {
-    Ok(Arc::new(http::HttpTransport::new(options)?))
-}
-
-/// As there.
-#[cfg(not(feature = "reqwest"))]
-pub(crate) fn over_http(_: &TransportOptions) -> Result<Arc<dyn Transport>> {
-    Err(Error::config(
-        "transport: there is none, because the crate was built without its feature reqwest",
-    )
-    .with_hint("give the client a transport of your own, or build with the feature"))
-}
-
-#[cfg(all(test, not(feature = "reqwest")))]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-mod tests {
-    use crate::{Client, ErrorKind};
-
-    #[test]
-    fn a_crate_without_a_transport_demands_one() {
-        let error = Client::builder().build().map(|_| ()).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Config);
-        assert!(error.message().starts_with("transport: "), "{error}");
-    }
 }

@@ -14,6 +14,7 @@ use zeroize::Zeroize;
 
 use super::{ClientCertificate, TransportOptions};
 use crate::error::{Error, Result};
+use crate::seam::{disk, environment};
 
 const NO_CERTIFICATE: &str = "there is no certificate in it";
 
@@ -57,7 +58,7 @@ fn add_roots(roots: &mut RootCertStore, options: &TransportOptions) -> Result<()
     let file = options.ca_file.as_deref();
     if let Some(path) = file {
         let name = format!("CA file {}", path.display());
-        let pem = std::fs::read(path).map_err(|error| Error::config(format!("{name}: {error}")))?;
+        let pem = disk::read(path).map_err(|error| Error::config(format!("{name}: {error}")))?;
         add_pem(roots, &name, &pem)?;
     }
     if let Some(pem) = &options.ca_pem {
@@ -65,7 +66,7 @@ fn add_roots(roots: &mut RootCertStore, options: &TransportOptions) -> Result<()
     }
     if file.is_none() && options.ca_pem.is_none() {
         add_system_roots(roots, options.read_environment, |name| {
-            std::env::var_os(name)
+            environment::variable(name)
         })?;
     }
     Ok(())
@@ -109,7 +110,7 @@ fn add_system_roots(
             })?;
         }
         if let Some(folders) = &folders {
-            let folders: Vec<PathBuf> = std::env::split_paths(folders).collect();
+            let folders: Vec<PathBuf> = environment::split_paths(folders).collect();
             let added = add_named(roots, "SSL_CERT_DIR", &folders, |path| {
                 load_certs_from_paths(None, Some(path))
             });

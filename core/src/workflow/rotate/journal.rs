@@ -1,6 +1,5 @@
 //! The journal of rotations: ids and intent, never a secret, on disk before the server is asked.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::options::{OldToken, RotationState};
 use crate::error::{Error, Hint, Result};
-use crate::seam::disk;
+use crate::seam::disk::{self, File};
 use crate::seam::trust::{self, Steers};
 use crate::threads::aside;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::journal::JournalEntry;
 use crate::error::{Error, Hint, Result};
 use crate::model::{AppToken, HashType, NewToken, TokenStatus};
+use crate::seam::random;
 
 /// The token that replaces this one.
 pub(super) fn successor(old: &AppToken, entry: &JournalEntry) -> Result<NewToken> {
@@ -56,8 +57,5 @@ pub(super) fn marked(description: &str, mark: &str) -> String {
 }
 
 pub(super) fn new_mark() -> Result<String> {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Error::config(format!("the system gives no randomness: {error}")))?;
-    Ok(hex::encode(bytes))
+    Ok(hex::encode(random::bytes::<8>()?))
 }
