@@ -125,10 +125,13 @@ impl Moment {
     }
 }
 
-/// What was known of the server's time at a moment.
+/// What an answer said of the server's time, which was so at some moment between the two.
 #[derive(Clone, Copy, Debug)]
 struct Anchor {
-    at: Moment,
+    /// When the request was sent: by then it was no later than `latest`.
+    sent: Moment,
+    /// When the answer had come: by then it was no earlier than `earliest`.
+    received: Moment,
     earliest: i64,
     latest: i64,
     /// Whether the server said so; otherwise it is our own clock's time.
@@ -152,7 +155,8 @@ impl ServerClock {
         Self {
             clock,
             anchor: Mutex::new(Anchor {
-                at,
+                sent: at,
+                received: at,
                 earliest: at.wall,
                 latest: at.wall,
                 by_server: false,
@@ -189,8 +193,9 @@ impl ServerClock {
             return;
         }
         *anchor = Anchor {
-            at: sent,
-            earliest: date - took,
+            sent,
+            received,
+            earliest: date,
             latest: date.saturating_add(DATE_ROUNDING_MS),
             by_server: true,
         };
@@ -202,7 +207,7 @@ impl ServerClock {
         // The header's seconds are rounded down, as ours are here.
         let ours = now.wall.div_euclid(1000);
         let server = (anchor.latest - DATE_ROUNDING_MS)
-            .saturating_add(now.steady - anchor.at.steady)
+            .saturating_add(now.steady - anchor.sent.steady)
             .div_euclid(1000);
         let within = (server.saturating_sub(ours)).abs() * 1000 <= TOLERANCE_MS;
         anchor.by_server.then_some(if within {
@@ -238,11 +243,11 @@ impl ServerClock {
 
 impl Anchor {
     fn at(&self, now: Moment) -> ServerTime {
-        let passed = now.most_since(self.at);
+        let (earliest, latest) = (now.least_since(self.received), now.most_since(self.sent));
         ServerTime {
-            earliest: self.earliest.saturating_add(now.least_since(self.at)),
-            likely: self.earliest.saturating_add(passed),
-            latest: self.latest.saturating_add(passed),
+            earliest: self.earliest.saturating_add(earliest),
+            likely: self.earliest.saturating_add(now.most_since(self.received)),
+            latest: self.latest.saturating_add(latest),
         }
     }
 }

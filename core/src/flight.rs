@@ -12,11 +12,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Wake, Waker};
 
-use crate::error::{Error, Hint, Result};
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::seam::sync::{Arc, Mutex, lock};
 use crate::transport::BoxFuture;
 
@@ -270,6 +273,38 @@ impl<T> fmt::Debug for Flight<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Flight")
     }
+}
+
+/// Work for several that the runtime drives: it goes on when whoever waits for it is not polled, and ends
+/// when nobody waits any more. Where there is no runtime, those who wait drive it.
+pub(crate) fn driven<T: Send + 'static>(
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> BoxFuture<'static, Result<T>> {
+    struct Abort(AbortHandle);
+    impl Drop for Abort {
+        fn drop(&mut self) {
+            self.0.abort();
+        }
+    }
+
+    let Ok(runtime) = Handle::try_current() else {
+        return Box::pin(work);
+    };
+    let task = runtime.spawn(work);
+    let abort = Abort(task.abort_handle());
+    Box::pin(async move {
+        let _abort = abort;
+        match task.await {
+            Ok(done) => done,
+            Err(failed) => match failed.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                Err(_) => Err(Error::new(
+                    ErrorKind::Cancelled,
+                    "the runtime was shut down while the call was under way",
+                )),
+            },
+        }
+    })
 }
 
 #[cfg(all(test, not(model)))]

@@ -29,6 +29,7 @@ mod client;
 mod clock;
 mod connect_cause;
 mod error;
+mod event;
 mod flight;
 mod ks;
 mod model;
@@ -51,6 +52,7 @@ pub use client::{AdminSession, Client, ClientBuilder, Tokens, token_hash};
 pub use clock::Clock;
 pub use connect_cause::ConnectCause;
 pub use error::{ApiCode, ApiError, Error, ErrorKind, Hint, KsFailure, Result};
+pub use event::Event;
 pub use ks::{Ks, KsFields, KsInfo, KsVersion};
 pub use model::{
     AppToken, HashType, ListOptions, NewToken, Pager, ProfileFields, ResponseProfile, Session,

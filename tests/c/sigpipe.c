@@ -95,23 +95,20 @@ static void in_the_middle_of_a_large_body(void) {
     kat_client *client = client_of("KAT_TEST_RESETS_IN_THE_BODY");
     kat_queue *queue = NULL;
     kat_error *error = NULL;
-    kat_token_list *list = NULL;
-    kat_list_params *params = kat_list_params_new();
+    kat_session_info *info = NULL;
     char *text = (char *)malloc(BIG + 1);
     CHECK(text != NULL);
     memset(text, 'x', BIG);
     text[BIG] = 0;
-    kat_list_params_set_session_user_id_equal(params, text);
-    free(text);
     CHECK_OK(kat_queue_new(TIMES, &queue, &error));
     for (int i = 0; i < TIMES; i++)
-        CHECK_STATUS(KAT_STATUS_TRANSPORT, kat_client_list_tokens(client, params, NULL, &list, &error));
+        CHECK_STATUS(KAT_STATUS_TRANSPORT, kat_client_session_info(client, text, NULL, &info, &error));
     for (int i = 0; i < TIMES; i++) {
-        CHECK_OK(kat_client_list_tokens_submit(client, params, queue, 0, NULL, &error));
+        CHECK_OK(kat_client_session_info_submit(client, text, queue, 0, NULL, &error));
         is_reset_in(queue);
     }
     kat_queue_free(queue);
-    kat_list_params_free(params);
+    free(text);
     kat_client_free(client);
 }
 

@@ -12,6 +12,7 @@ use crate::account::{DEFAULT_SERVICE_URL, Need, NetworkSettings, ServiceUrl, Set
 use crate::cancel::CancelAll;
 use crate::clock::{Clock, ServerClock, SystemClock};
 use crate::error::{Error, Result};
+use crate::event::{Event, Events};
 use crate::ks::Ks;
 use crate::privileges::refuse_ks_fields;
 use crate::retry::{RetryBudget, RetryPolicy};
@@ -47,6 +48,7 @@ pub struct ClientBuilder {
     network_environment: bool,
     transport: Option<Arc<dyn Transport>>,
     clock: Option<Arc<dyn Clock>>,
+    events: Events,
 }
 
 impl Default for ClientBuilder {
@@ -71,6 +73,7 @@ impl Default for ClientBuilder {
             network_environment: true,
             transport: None,
             clock: None,
+            events: Events::default(),
         }
     }
 }
@@ -229,6 +232,33 @@ impl ClientBuilder {
         self
     }
 
+    /// Tells of what happens within calls: retries, dropped privileges, creations in doubt, outages. The
+    /// same goes to the log in any case.
+    ///
+    /// The listener runs wherever a call is polled, and must return at once: hand over what takes its
+    /// time. A panic of it is contained.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use kaltura_app_token::{Client, Event};
+    ///
+    /// let (events, told) = mpsc::channel();
+    /// let client = Client::builder()
+    ///     .partner_id(102)
+    ///     .on_event(move |event| {
+    ///         if let Event::Retry { .. } = event {
+    ///             let _ = events.send(event.clone());
+    ///         }
+    ///     })
+    ///     .build()?;
+    /// assert!(told.try_recv().is_err(), "nothing has happened yet");
+    /// # Ok::<(), kaltura_app_token::Error>(())
+    /// ```
+    pub fn on_event(mut self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.events = Events::to(listener);
+        self
+    }
+
     /// Makes the client. Connects to nothing yet.
     ///
     /// # Errors
@@ -300,6 +330,7 @@ impl ClientBuilder {
             clock,
             retry: self.retry,
             budget: RetryBudget::default(),
+            events: self.events,
             attempt_timeout: self.attempt_timeout,
             total_timeout: self.total_timeout,
             credentials: secret.iter().chain(&ks).cloned().collect(),

@@ -13,6 +13,7 @@ use super::walk::Tokens;
 use crate::cancel::Cancel;
 use crate::clock::{Clock, ServerTime, millis};
 use crate::error::{ApiCode, Error, ErrorKind, KsFailure, Result};
+use crate::event::{Event, Events};
 use crate::ks::{Ks, KsInfo, KsVersion};
 use crate::model::{
     AppToken, ListOptions, NewToken, Pager, ResponseProfile, Session, SessionInfo, SessionRequest,
@@ -205,7 +206,9 @@ impl Client {
                 )
                 .await;
                 // A caller that has left does not see the error.
-                log::warn!("{}: {error}", Action::TokenAdd.name());
+                self.events().tell(&Event::InDoubt {
+                    error: error.clone(),
+                });
                 Err(error)
             }
             other => other,
@@ -536,6 +539,10 @@ impl Client {
 
     pub(crate) fn total_timeout(&self) -> Duration {
         self.sender.total_timeout()
+    }
+
+    pub(crate) fn events(&self) -> &Events {
+        self.sender.events()
     }
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {

@@ -8,7 +8,8 @@ use sha2::Digest;
 
 use super::sender::{Call, Sender};
 use crate::error::{ApiCode, Error, ErrorKind, Hint, Result};
-use crate::flight::Flight;
+use crate::event::Event;
+use crate::flight::{Flight, driven};
 use crate::model::{HashType, Session, SessionRequest, SessionType};
 use crate::privileges::{Privileges, refuse_ks_fields};
 use crate::secret::Secret;
@@ -157,6 +158,12 @@ impl Exchange {
         if is_dead {
             return Err(dead_at_birth(id).with_request(Action::TokenStartSession.name()));
         }
+        if !session.dropped_privileges.is_empty() {
+            sender.events().tell(&Event::DroppedPrivileges {
+                request: Action::TokenStartSession.name(),
+                privileges: session.dropped_privileges.clone(),
+            });
+        }
         Ok(session)
     }
 
@@ -164,13 +171,16 @@ impl Exchange {
     async fn shared_widget_ks(self: &Arc<Self>, sender: &Sender) -> Result<Secret> {
         let (exchange, sender) = (Arc::clone(self), sender.for_all());
         let fetch = self.flight.join("the widget session", || {
-            Box::pin(async move {
+            driven(async move {
                 let asked = sender.clock().steady_now();
                 if let Some(kept) = exchange.kept(asked) {
                     return Ok(kept);
                 }
                 let ks = exchange.widget_ks(&sender.begin()).await?;
                 exchange.keep(&ks, asked);
+                sender.events().tell(&Event::SessionFetched {
+                    request: Action::SessionStartWidget.name(),
+                });
                 Ok(ks)
             })
         });
@@ -264,13 +274,6 @@ fn into_session(answer: &SessionAnswer, requested: Option<&str>) -> Result<Sessi
         }
         _ => Vec::new(),
     };
-    if !dropped_privileges.is_empty() {
-        log::warn!(
-            "{}: the server dropped {}",
-            Action::TokenStartSession.name(),
-            dropped_privileges.join(",")
-        );
-    }
     Ok(Session {
         ks,
         session_type: info.session_type,

@@ -10,6 +10,7 @@ use crate::cancel::{Cancel, CancelAll, Cancels, cancelled};
 use crate::clock::{Clock, Moment, ServerClock};
 use crate::connect_cause::ConnectCause;
 use crate::error::{ApiCode, Error, ErrorKind, Result};
+use crate::event::{Event, Events};
 use crate::retry::{RetryBudget, RetryPolicy, retry_after};
 use crate::seam::random::chance;
 use crate::secret::{Scrubber, Secret};
@@ -32,6 +33,7 @@ pub(crate) struct Server {
     pub(crate) its_clock: ServerClock,
     pub(crate) retry: RetryPolicy,
     pub(crate) budget: RetryBudget,
+    pub(crate) events: Events,
     pub(crate) attempt_timeout: Duration,
     pub(crate) total_timeout: Duration,
     /// The account's credentials, which no error may show.
@@ -90,6 +92,10 @@ impl Sender {
         self.total_timeout
     }
 
+    pub(crate) fn events(&self) -> &Events {
+        &self.server.events
+    }
+
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
         &self.server.clock
     }
@@ -144,10 +150,12 @@ impl Call {
                 break Err(error.with_note(RetryBudget::EXHAUSTED));
             }
             answer_lost |= leaves_open(&error);
-            log::debug!(
-                "{} attempt {attempts}: {error}; again in {wait:?}",
-                action.name()
-            );
+            self.server.events.tell(&Event::Retry {
+                request: action.name(),
+                attempts,
+                error,
+                wait,
+            });
             if let Err(cancelled) = self.pause(wait).await {
                 break Err(cancelled);
             }

@@ -15,7 +15,8 @@ use super::source::{TokenCredentials, TokenSource};
 use crate::client::{Client, dead_at_birth};
 use crate::clock::{FURTHEST_MS, millis};
 use crate::error::{ApiCode, Error, Result};
-use crate::flight::{Flight, Joined};
+use crate::event;
+use crate::flight::{Flight, Joined, driven};
 use crate::model::{HashType, Session, SessionKey, SessionRequest};
 use crate::seam::random::chance;
 use crate::transport::BoxFuture;
@@ -235,7 +236,7 @@ impl Driver {
     ) -> Seat {
         let slot = keys.by_key.entry(Arc::clone(&key)).or_default();
         let joined = slot.flight.join(MINTING, || {
-            Box::pin(Arc::clone(self).mint_or_reuse(Arc::clone(&key), kept.cloned()))
+            driven(Arc::clone(self).mint_or_reuse(Arc::clone(&key), kept.cloned()))
         });
         self.counters.waiting.fetch_add(1, Ordering::Relaxed);
         Seat {
@@ -348,10 +349,10 @@ impl Driver {
                 self.tell(&key, &failed);
                 let steady = self.client.clock().steady_now();
                 if self.outages().failed(&error, steady) {
-                    log::warn!(
-                        "sessions cannot be started with token {}: {error}",
-                        token.id
-                    );
+                    self.client.events().tell(&event::Event::OutageBegan {
+                        token_id: token.id.clone(),
+                        error: error.clone(),
+                    });
                 }
                 Err(error)
             }
@@ -373,8 +374,10 @@ impl Driver {
         self.tell(key, &Event::Minted { replaces });
         let steady = self.client.clock().steady_now();
         if let Some(lasted) = self.outages().succeeded(failure.as_ref(), steady) {
-            let seconds = lasted.as_secs();
-            log::info!("sessions can be started again with token {token_id}, after {seconds} s");
+            self.client.events().tell(&event::Event::OutageEnded {
+                token_id: token_id.to_owned(),
+                lasted,
+            });
         }
     }
 

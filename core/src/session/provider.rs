@@ -16,6 +16,7 @@ use crate::cancel::{Cancel, cancelled, wait_for};
 use crate::client::Client;
 use crate::clock::millis;
 use crate::error::{ApiError, Error, KsFailure, Result};
+use crate::event;
 use crate::model::{HashType, Session, SessionKey};
 use crate::seam::random::chance;
 
@@ -345,7 +346,8 @@ impl SessionProvider {
         let landed = match (landed, good) {
             (Ok(landed), _) => landed,
             (Err(error), Some(session)) if goes_on(session) => {
-                log::debug!("a session could not be renewed, the old one goes on: {error}");
+                let failed = event::Event::RenewalFailed { error };
+                driver.client.events().tell(&failed);
                 return Ok(Outcome::Good(Arc::clone(session)));
             }
             (Err(error), _) => return Err(error),
