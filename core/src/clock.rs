@@ -44,30 +44,33 @@ impl Clock for SystemClock {
     }
 }
 
+/// The clocks to ask for what has passed since the start of the machine, the best first: the second one
+/// stands still while the machine sleeps, and is for kernels and jails that do not have the first.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn since_boot() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    duration(time.tv_sec, time.tv_nsec)
-}
-
+const SINCE_BOOT: [libc::clockid_t; 2] = [libc::CLOCK_BOOTTIME, libc::CLOCK_MONOTONIC];
 /// `CLOCK_MONOTONIC_RAW` is what `mach_continuous_time` counts, in nanoseconds.
 #[cfg(target_vendor = "apple")]
-#[expect(unsafe_code, reason = "no safe wrapper knows this clock")]
+const SINCE_BOOT: [libc::clockid_t; 2] = [libc::CLOCK_MONOTONIC_RAW, libc::CLOCK_MONOTONIC];
+
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+#[expect(
+    unsafe_code,
+    reason = "what rustix asks instead of the C library, a debugger of memory does not map"
+)]
 fn since_boot() -> Duration {
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: it writes to the time alone, and with this clock it cannot fail.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_RAW, &raw mut time) };
-    duration(time.tv_sec, time.tv_nsec)
-}
-
-#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-fn duration(seconds: impl TryInto<u64>, nanos: impl TryInto<u32>) -> Duration {
+    for clock in SINCE_BOOT {
+        // SAFETY: it writes to the time alone.
+        if unsafe { libc::clock_gettime(clock, &raw mut time) } == 0 {
+            break;
+        }
+    }
     Duration::new(
-        seconds.try_into().unwrap_or_default(),
-        nanos.try_into().unwrap_or_default(),
+        time.tv_sec.try_into().unwrap_or_default(),
+        time.tv_nsec.try_into().unwrap_or_default(),
     )
 }
 

@@ -29,8 +29,8 @@ int main() {
     auto source = kat::token_source::value(token->id(), *token->value());
     auto provider = kat::provider::make(client, *source);
     CHECK(provider && provider->get()->user_id() == "alice");
-    auto too_long = provider->get(kat::session_key().duration(1).min_remaining(2));
-    CHECK(!too_long && too_long.error().status() == kat::status::invalid_arg);
+    auto longest = provider->get(kat::session_key().duration(1).min_remaining(2));
+    CHECK(longest && !longest->ks().empty());
     std::size_t seen = 0;
     auto walk = client.tokens();
     CHECK(walk);
