@@ -35,7 +35,7 @@ demo: install-python ## create a token and exchange it for a session, on a local
 	$(BIN)/kaltura-app-token demo
 
 .PHONY: test
-test: lint test-rust test-c test-python test-wheel ## everything that CI checks
+test: lint test-rust test-model test-c test-python test-wheel ## everything that CI checks
 
 # Before anything is downloaded or compiled.
 .PHONY: cargo-is-new-enough
@@ -86,8 +86,13 @@ test-rust: cargo-is-new-enough ## the core, the sandbox, and the two against eac
 # Built apart, because the flag goes to every crate.
 .PHONY: model
 model: cargo-is-new-enough ## every order in which threads can share a fetch, by a model checker
-	LOOM_MAX_PREEMPTIONS=3 RUSTFLAGS="--cfg model" $(CARGO) test --quiet -p kaltura-app-token --lib \
+	LOOM_MAX_PREEMPTIONS=$(or $(PREEMPTIONS),3) RUSTFLAGS="--cfg model" $(CARGO) test --quiet -p kaltura-app-token --lib \
 	  --target-dir $(CARGO_TARGET)/model flight::model
+
+# Its short form.
+.PHONY: test-model
+test-model:
+	$(MAKE) --no-print-directory model PREEMPTIONS=2
 
 # What the C tests want beside a compiler. As root they are installed from the distribution.
 C_TOOLS := cmake openssl pkg-config strace valgrind

@@ -292,7 +292,7 @@ typedef enum {
   KAT_TOKEN_FIELD_EXPIRY = 7,
 } kat_token_field;
 
-// Gives up calls from another thread.
+// Cancels calls from another thread.
 //
 // 1. Make one with kat_cancel_new, and pass it to any number of calls.
 // 2. kat_cancel_trigger makes all of them, and every later one, end with KAT_STATUS_CANCELLED.
@@ -356,7 +356,7 @@ typedef struct kat_privileges kat_privileges;
 //
 // A session is renewed when about a quarter of its life is left: one caller does it while the others go
 // on with the old one, and once that has expired all wait for the one renewal. For equal keys there is never
-// more than one exchange at a time, however many threads or queued calls ask. A caller that gives up disturbs
+// more than one exchange at a time, however many threads or queued calls ask. A caller that cancels disturbs
 // no other. Nobody who has a good session waits longer than 50 ms for another. After a failed exchange the next
 // one for an equal key waits: 1 s, 2 s, 4 s, up to a minute, or as long as the server asks for, up to a day. Until
 // then a good session goes on for as long as it lasts, and without one the same error is returned at once.
@@ -682,7 +682,7 @@ kat_status kat_config_set_admin_session(kat_config *config, int32_t how);
 // http to this machine always is.
 kat_status kat_config_set_allow_http(kat_config *config, bool allow);
 
-// Whether proxies and a CA file are taken from HTTPS_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE and their kin. No
+// Whether proxies and a CA file are taken from HTTPS_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE and the like. No
 // unless set. The variables are read by kat_client_new.
 kat_status kat_config_set_network_environment(kat_config *config, bool read);
 
@@ -856,7 +856,7 @@ kat_token_params *kat_token_params_new(void);
 // Frees parameters. NULL does nothing.
 void kat_token_params_free(kat_token_params *params);
 
-// The hash type: KAT_HASH_SHA256 and its kin. NULL: unset, which means SHA256 for a new token and no
+// The hash type: one of KAT_HASH_SHA256 and the like. NULL: unset, which means SHA256 for a new token and no
 // change for an update.
 kat_status kat_token_params_set_hash_type(kat_token_params *params, const char *hash_type);
 
@@ -1130,7 +1130,7 @@ kat_provider_params *kat_provider_params_new(void);
 // Frees parameters. NULL does nothing.
 void kat_provider_params_free(kat_provider_params *params);
 
-// The token's hash type: KAT_HASH_SHA256 and its kin. "auto" finds it out: SHA256 is tried first, another only
+// The token's hash type: one of KAT_HASH_SHA256 and the like. "auto" finds it out: SHA256 is tried first, another only
 // after INVALID_APP_TOKEN_HASH, and the one that works is remembered; a wrong value of the token then costs
 // four exchanges. NULL: unset, which means SHA256.
 kat_status kat_provider_params_set_hash_type(kat_provider_params *params,
@@ -1217,7 +1217,7 @@ kat_status kat_provider_reject(const kat_provider *provider,
 // KAT_STATUS_INVALID_ARG when limit is 0 or the system gives no descriptor.
 KAT_MUST_USE kat_status kat_queue_new(size_t limit, kat_queue **out, kat_error **err);
 
-// Gives up what is in flight, without waiting for the network, and frees the queue and what was not collected.
+// Cancels what is in flight, without waiting for the network, and frees the queue and what was not collected.
 // Whether a token that was being created exists is then unknown. NULL does nothing.
 void kat_queue_free(kat_queue *queue);
 
@@ -1238,7 +1238,7 @@ kat_status kat_queue_next(const kat_queue *queue,
                           kat_completion **out,
                           kat_error **err);
 
-// Gives up a call. Its completion comes all the same, and soon: KAT_STATUS_CANCELLED unless the call was faster,
+// Cancels a call. Its completion comes all the same, and soon: KAT_STATUS_CANCELLED unless the call was faster,
 // or KAT_STATUS_OUTCOME_UNKNOWN when a token was being created. KAT_STATUS_OK also when it has completed already.
 //
 // KAT_STATUS_INVALID_ARG for a number that the queue never gave.
@@ -1394,7 +1394,7 @@ kat_status kat_client_end_session_submit(const kat_client *client,
                                          kat_error **err);
 
 // Submits what kat_provider_get does. operation may be NULL. However many wait for one session, it is started
-// once; kat_queue_cancel gives up the one call and none of the others.
+// once; kat_queue_cancel cancels the one call and none of the others.
 KAT_MUST_USE
 kat_status kat_provider_get_submit(const kat_provider *provider,
                                    const kat_session_key *key,

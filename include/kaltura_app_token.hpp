@@ -532,7 +532,7 @@ private:
     detail::owned<kat_token_list, kat_token_list_free> raw_;
 };
 
-// Gives up calls from another thread.
+// Cancels calls from another thread.
 class cancel {
 public:
     cancel() : raw_(detail::allocated(kat_cancel_new())) {}

@@ -46,7 +46,9 @@ mod transport;
 mod wire;
 mod workflow;
 
-pub use account::{DEFAULT_SERVICE_URL, Need, Settings, Source, normalize_service_url};
+pub use account::{
+    DEFAULT_SERVICE_URL, Need, Settings, Source, normalize_service_url, read_configuration,
+};
 pub use cancel::Cancel;
 pub use client::{AdminSession, Client, ClientBuilder, Tokens, token_hash};
 pub use clock::Clock;

@@ -267,7 +267,7 @@ impl<M, T> Drop for Queue<M, T> {
         for call in in_flight.values() {
             call.task.abort();
         }
-        // Not for the network: for the client's thread to let go of what it is polling.
+        // Not for the network: for the client's thread to be done with what it is polling.
         let mut state = shared
             .idle
             .wait_while(state, |state| state.tasks > 0)

@@ -27,7 +27,7 @@ pub struct kat_client {
     service_url: Text,
 }
 
-/// Gives up calls from another thread.
+/// Cancels calls from another thread.
 ///
 /// 1. Make one with kat_cancel_new, and pass it to any number of calls.
 /// 2. kat_cancel_trigger makes all of them, and every later one, end with KAT_STATUS_CANCELLED.

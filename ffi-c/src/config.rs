@@ -424,7 +424,7 @@ pub unsafe extern "C" fn kat_config_set_allow_http(
     }
 }
 
-/// Whether proxies and a CA file are taken from HTTPS_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE and their kin. No
+/// Whether proxies and a CA file are taken from HTTPS_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE and the like. No
 /// unless set. The variables are read by kat_client_new.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kat_config_set_network_environment(

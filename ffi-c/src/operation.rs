@@ -177,7 +177,7 @@ impl Operation {
     }
 }
 
-/// The provider for one call, which ends when the client of this call is told to give up.
+/// The provider for one call, which ends when the client of this call is cancelled.
 fn given_up_with(client: &core::Client, provider: core::SessionProvider) -> core::SessionProvider {
     match client.cancel() {
         Some(cancel) => provider.with_cancel(cancel),

@@ -304,7 +304,7 @@ pub unsafe extern "C" fn kat_token_params_free(params: *mut kat_token_params) {
     unsafe { free(params) }
 }
 
-/// The hash type: KAT_HASH_SHA256 and its kin. NULL: unset, which means SHA256 for a new token and no
+/// The hash type: one of KAT_HASH_SHA256 and the like. NULL: unset, which means SHA256 for a new token and no
 /// change for an update.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kat_token_params_set_hash_type(

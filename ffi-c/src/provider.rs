@@ -98,7 +98,7 @@ pub struct kat_session_key {
 ///
 /// A session is renewed when about a quarter of its life is left: one caller does it while the others go
 /// on with the old one, and once that has expired all wait for the one renewal. For equal keys there is never
-/// more than one exchange at a time, however many threads or queued calls ask. A caller that gives up disturbs
+/// more than one exchange at a time, however many threads or queued calls ask. A caller that cancels disturbs
 /// no other. Nobody who has a good session waits longer than 50 ms for another. After a failed exchange the next
 /// one for an equal key waits: 1 s, 2 s, 4 s, up to a minute, or as long as the server asks for, up to a day. Until
 /// then a good session goes on for as long as it lasts, and without one the same error is returned at once.
@@ -299,7 +299,7 @@ pub unsafe extern "C" fn kat_provider_params_free(params: *mut kat_provider_para
     unsafe { free(params) }
 }
 
-/// The token's hash type: KAT_HASH_SHA256 and its kin. "auto" finds it out: SHA256 is tried first, another only
+/// The token's hash type: one of KAT_HASH_SHA256 and the like. "auto" finds it out: SHA256 is tried first, another only
 /// after INVALID_APP_TOKEN_HASH, and the one that works is remembered; a wrong value of the token then costs
 /// four exchanges. NULL: unset, which means SHA256.
 #[unsafe(no_mangle)]

@@ -75,7 +75,7 @@ pub unsafe extern "C" fn kat_queue_new(
     }
 }
 
-/// Gives up what is in flight, without waiting for the network, and frees the queue and what was not collected.
+/// Cancels what is in flight, without waiting for the network, and frees the queue and what was not collected.
 /// Whether a token that was being created exists is then unknown. NULL does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kat_queue_free(queue: *mut kat_queue) {
@@ -126,7 +126,7 @@ pub unsafe extern "C" fn kat_queue_next(
     }
 }
 
-/// Gives up a call. Its completion comes all the same, and soon: KAT_STATUS_CANCELLED unless the call was faster,
+/// Cancels a call. Its completion comes all the same, and soon: KAT_STATUS_CANCELLED unless the call was faster,
 /// or KAT_STATUS_OUTCOME_UNKNOWN when a token was being created. KAT_STATUS_OK also when it has completed already.
 ///
 /// KAT_STATUS_INVALID_ARG for a number that the queue never gave.
@@ -573,7 +573,7 @@ pub unsafe extern "C" fn kat_client_end_session_submit(
 }
 
 /// Submits what kat_provider_get does. operation may be NULL. However many wait for one session, it is started
-/// once; kat_queue_cancel gives up the one call and none of the others.
+/// once; kat_queue_cancel cancels the one call and none of the others.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn kat_provider_get_submit(

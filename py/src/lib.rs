@@ -47,7 +47,7 @@ mod _native {
     #[pymodule_export]
     use crate::sandbox::{Sandbox, sandbox_main};
     #[pymodule_export]
-    use crate::settings::Settings;
+    use crate::settings::{Settings, read_configuration};
     #[pymodule_export]
     use crate::workflows::{
         Audit, Ensured, Finding, RevocationPlan, Rotated, Sink, audit, ensure, plan_revocation,

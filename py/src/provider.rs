@@ -98,7 +98,7 @@ pub(crate) struct SessionProvider {
     queue: Option<Py<LoopQueue>>,
 }
 
-/// The provider of this process, given up when the call is.
+/// The provider of this process, cancelled when the call is.
 fn for_this_call(
     provider: &blocking::SessionProvider,
     client: &core::Client,

@@ -43,7 +43,7 @@ impl LoopQueue {
         Ok(self.0.descriptor().or_raise(py)?.as_raw_fd())
     }
 
-    /// Gives up every call that is under way; their futures are answered all the same.
+    /// Cancels every call that is under way; their futures are answered all the same.
     fn cancel_all(&self, py: Python<'_>) -> PyResult<()> {
         self.0.cancel_all().or_raise(py)
     }
@@ -63,7 +63,7 @@ impl LoopQueue {
                 if let Some(Ok(convert)) = completion.result {
                     let value = convert(py)?;
                     log::warn!(
-                        "a call that was given up had succeeded: {}",
+                        "a call that was cancelled had succeeded: {}",
                         value.bind(py).repr()?
                     );
                 }

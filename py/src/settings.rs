@@ -165,3 +165,15 @@ impl Settings {
         Err(not_picklable("Settings"))
     }
 }
+
+/// The text of a file that says where credentials go, and what is worth a warning about it; refused
+/// when somebody else may have written it.
+#[pyfunction]
+#[expect(clippy::needless_pass_by_value, reason = "Python hands the path over")]
+pub(crate) fn read_configuration(
+    py: Python<'_>,
+    path: PathBuf,
+) -> PyResult<(Secret, Option<String>)> {
+    let (text, warning) = core::read_configuration(&path).or_raise(py)?;
+    Ok((Secret(text), warning))
+}

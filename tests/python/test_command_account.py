@@ -55,6 +55,17 @@ class TestProfiles:
         ended = bare.new("list", "--profile", "mine", HOME=str(bare.directory))
         assert (ended.code, "warning" in ended.err) == (0, False)
 
+    def test_a_file_that_others_may_have_written_is_refused(
+        self, bare: Shell, sandbox: Sandbox
+    ) -> None:
+        path = write_profiles(bare, mine=profile_of(sandbox))
+        path.chmod(0o666)
+        refused = bare.new("list", "--profile", "mine")
+        assert refused.code == 2
+        assert f"{path} is not trusted: everybody can write to it" in refused.err
+        assert sandbox.admin_secret not in refused.err
+        assert bare.new("list", "--profile", "mine", KALTURA_TRUST_FILES="1").code == 0
+
     def test_the_environment_comes_first_and_config_json_last(
         self, shell: Shell, sandbox: Sandbox
     ) -> None:

@@ -14,6 +14,21 @@ use crate::secret::Secret;
 
 const MAX_CONFIG_BYTES: usize = 1 << 20;
 
+/// The text of another file that says where credentials go, such as one of profiles, and what is worth a
+/// warning about it. Who may have written it is checked as by [`Settings::from_config_file`].
+///
+/// # Errors
+/// `Config`: it cannot be read, somebody else may have written it, or it is not UTF-8.
+pub fn read_configuration(path: &Path) -> Result<(Secret, Option<String>)> {
+    let unreadable = |error: std::io::Error| {
+        Error::config(format!("{} cannot be read: {error}", path.display())).with_source(error)
+    };
+    let file = disk::open(path).map_err(unreadable)?;
+    let warning = trust::check(&file, path, Steers::Configuration)?;
+    let text = disk::read_text(file, MAX_CONFIG_BYTES).map_err(unreadable)?;
+    Ok((Secret::new(text.as_str()), warning))
+}
+
 impl Settings {
     /// Reads a `config.json` in either of the two spellings that were in use for it.
     ///

@@ -8,6 +8,7 @@ mod settings;
 mod values;
 mod variables;
 
+pub use config_file::read_configuration;
 pub(crate) use network::NetworkSettings;
 pub(crate) use service_url::ServiceUrl;
 pub use service_url::{DEFAULT_SERVICE_URL, normalize_service_url};

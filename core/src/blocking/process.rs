@@ -160,7 +160,7 @@ impl Process {
         })
     }
 
-    /// The client, giving up its calls when `cancel` is triggered.
+    /// The client, whose calls end when `cancel` is triggered.
     pub(crate) fn client(&self, cancel: &Cancel) -> Result<crate::Client> {
         let client = self.client.as_ref().ok_or_else(forked)?;
         Ok(client.with_cancel(cancel))
@@ -235,7 +235,7 @@ impl Drop for Process {
             }
         } else {
             // A child leaks what it inherited: dropping it would close what the parent still uses and
-            // take locks that no thread here will ever let go.
+            // take locks that no thread here will ever release.
             std::mem::forget((client, runtime, driver, carried));
         }
     }

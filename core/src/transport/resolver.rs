@@ -14,7 +14,7 @@ use crate::threads::aside;
 /// Looks names up on threads of the library's own. Those of tokio's pool would stay for a while after
 /// it, and run the signal handlers of the host.
 ///
-/// A name takes one thread, however many wait for it and however many have given up waiting, and the
+/// A name takes one thread, however many wait for it and however many have stopped waiting, and the
 /// thread ends with the look-up.
 #[derive(Default)]
 pub(super) struct Resolver {

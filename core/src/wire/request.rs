@@ -17,8 +17,11 @@ const RELATIVE_TIME_LIMIT: u64 = 315_360_000;
 const LATEST_UNIX_TIME: i64 = i32::MAX as i64;
 /// Users are stored and compared by this many characters.
 const LONGEST_USER_ID: usize = 100;
-/// Texts are stored up to this many bytes, while `add` echoes them whole.
-const LONGEST_TEXT_BYTES: usize = 65_535;
+/// Privileges are stored up to this many bytes, while `add` echoes them whole.
+const MOST_PRIVILEGE_BYTES: usize = 65_535;
+/// A description shares its column with more: 60,000 bytes were stored by the reference server, 65,000
+/// were not.
+const MOST_DESCRIPTION_BYTES: usize = 60_000;
 
 /// A duration as whole seconds. Zero is refused: the server does not read it as "default".
 pub(crate) fn seconds(field: &str, duration: Duration) -> Result<String> {
@@ -79,13 +82,14 @@ fn user_to_write(field: &str, user_id: &str) -> Result<String> {
     }
 }
 
-fn text_to_write(field: &str, text: &str) -> Result<String> {
-    match text.len() {
-        ..=LONGEST_TEXT_BYTES => Ok(text.to_owned()),
-        length => Err(Error::config(format!(
-            "{field}: it has {length} bytes, and the server keeps {LONGEST_TEXT_BYTES} of them"
-        ))),
+fn text_to_write(field: &str, text: &str, most_bytes: usize) -> Result<String> {
+    let length = text.len();
+    if length > most_bytes {
+        return Err(Error::config(format!(
+            "{field}: it has {length} bytes, and the server is known to keep {most_bytes} of them"
+        )));
     }
+    Ok(text.to_owned())
 }
 
 fn hash_type_to_write(hash_type: &HashType) -> Result<String> {
@@ -108,7 +112,7 @@ fn session_type_to_write(session_type: SessionType) -> Result<String> {
 
 fn privileges_to_write(text: &str) -> Result<String> {
     privileges::refuse_ks_fields("sessionPrivileges", text)?;
-    text_to_write("sessionPrivileges", text)
+    text_to_write("sessionPrivileges", text, MOST_PRIVILEGE_BYTES)
 }
 
 /// A token's id as it is sent: without the blanks around it.
@@ -153,7 +157,7 @@ pub(crate) fn push_new_token(form: &mut Form, token: &NewToken, now_unix: i64) -
     if let Some(description) = &token.description {
         form.push(
             "appToken[description]",
-            text_to_write("description", description)?,
+            text_to_write("description", description, MOST_DESCRIPTION_BYTES)?,
         );
     }
     if let Some(expiry) = token.expiry {
@@ -211,7 +215,7 @@ pub(crate) fn push_token_update(
         "description",
         update
             .description
-            .try_map(|text| text_to_write("description", text))?,
+            .try_map(|text| text_to_write("description", text, MOST_DESCRIPTION_BYTES))?,
     );
     write(
         "expiry",

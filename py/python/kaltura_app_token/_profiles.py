@@ -30,8 +30,6 @@ _KEYS = {
 }
 _SECRETS = ("admin_secret", "ks", "app_token")
 
-_LONGEST = 1 << 20
-
 
 class Profile(NamedTuple):
     """A profile's settings, and what is worth a warning about its files."""
@@ -55,7 +53,7 @@ def read_profile(name: str) -> Profile:
         ConfigError: There is none of that name, or it cannot be used.
     """
     path = profiles_path()
-    profiles = _read(path)
+    profiles, warnings = _read(path)
     if name not in profiles:
         known = ", ".join(sorted(profiles)) or "none"
         raise ConfigError(f"{path} has no profile {name}", hint=f"its profiles are: {known}")
@@ -64,7 +62,6 @@ def read_profile(name: str) -> Profile:
     if not isinstance(profile, dict):
         raise ConfigError(f"{where} is not an object of settings")
     values = dict(profile)
-    warnings = []
     if any(secret in values for secret in _SECRETS) and _others_can_read(path):
         warnings.append(_warning(path))
     for secret in _SECRETS:
@@ -82,32 +79,24 @@ def read_profile(name: str) -> Profile:
     return Profile(_settings(where, name, values), warnings)
 
 
-def _read(path: str) -> dict[str, Any]:
-    try:
-        # utf-8-sig: editors on Windows put a byte order mark first.
-        with open(path, encoding="utf-8-sig") as file:
-            text = file.read(_LONGEST + 1)
-        if len(text) > _LONGEST:
-            raise ConfigError(f"{path} is too large for a file of profiles")
-        document = json.loads(text, object_pairs_hook=lambda pairs: _once(path, pairs))
-    except FileNotFoundError:
+def _read(path: str) -> tuple[dict[str, Any], list[str]]:
+    if not os.path.exists(path):
         raise ConfigError(
             f"there is no file of profiles: {path}",
             hint='it holds {"profiles": {"NAME": {"partner_id": 123456, "service_url": "eu", '
             '"admin_secret_file": "PATH"}}}',
-        ) from None
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+        )
+    text, warning = _native.read_configuration(path)
+    try:
+        document = json.loads(text.reveal(), object_pairs_hook=lambda pairs: _once(path, pairs))
     except json.JSONDecodeError as error:
         raise ConfigError(
             f"{path} is not JSON", hint=f"see line {error.lineno}, column {error.colno}"
         ) from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path} is not JSON in UTF-8") from None
     profiles = document.get("profiles") if isinstance(document, dict) else None
     if not isinstance(profiles, dict):
         raise ConfigError(f'{path} has no "profiles" object')
-    return profiles
+    return profiles, [warning] if warning else []
 
 
 def _once(path: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:

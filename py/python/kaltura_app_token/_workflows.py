@@ -124,7 +124,7 @@ _SEVERITIES = ("low", "medium", "high")
 
 def _add_audit(parser: Parser) -> None:
     parser.epilog = (
-        f"The exit code is {_FINDINGS} when something is found. In the commands that mend it,\n"
+        f"The exit code is {_FINDINGS} when something is found. In the commands that fix it,\n"
         "words in capitals are to be filled in. Duplicates are looked for among the tokens\n"
         "that pass the filters."
     )

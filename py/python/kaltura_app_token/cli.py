@@ -22,7 +22,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "delete": ("Delete tokens", "_tokens", "DELETE"),
     "rotate": ("Replace tokens by new ones without downtime", "_rotation", ""),
     "ensure": ("Find a token by what it is for, or create it", "_workflows", "ENSURE"),
-    "audit": ("Judge tokens, and say what mends them", "_workflows", "AUDIT"),
+    "audit": ("Judge tokens, and say what fixes them", "_workflows", "AUDIT"),
     "revoke": ("Delete tokens by id or filter, after a look at them", "_workflows", "REVOKE"),
     "session": ("Exchange a token for a session and print its KS", "_sessions", "SESSION"),
     "exec": ("Exchange a token and run a program with KALTURA_KS set", "_sessions", "EXEC"),

@@ -544,7 +544,7 @@ async fn what_the_server_would_store_as_something_else_is_refused_with_the_limit
             TokenUpdate::new().session_privileges(&text),
         ),
         (
-            "65535",
+            "60000",
             NewToken::new().description(&text),
             TokenUpdate::new().description(&text),
         ),

@@ -78,7 +78,7 @@ async fn what_the_server_would_not_store_as_it_is_asked_for_is_refused_with_the_
         ),
         (
             wanted().session_privileges(format!("sview:{}", "é".repeat(32_765))),
-            "keeps 65535 of them",
+            "known to keep 65535 of them",
         ),
     ] {
         let error = ensure(&client, &wanted).await.unwrap_err();
