@@ -124,15 +124,14 @@ impl Admin {
             master_partner_id: None,
             additional_data: None,
         };
+        let ks = Ks::sign(&fields, secret, version)?;
         Ok(Session {
-            ks: Ks::sign(&fields, secret, version)?,
             session_type: Some(fields.session_type),
             partner_id: Some(partner_id),
             user_id: fields.user_id,
             expiry: Some(fields.expiry),
             privileges: Some(fields.privileges),
-            dropped_privileges: Vec::new(),
-            key: None,
+            ..Session::of(ks)
         })
     }
 
@@ -161,14 +160,12 @@ impl Admin {
             },
         );
         Ok(Session {
-            ks,
             session_type: info.session_type.or(Some(SessionType::Admin)),
             partner_id: Some(partner_id),
             user_id: info.user_id.or_else(|| self.user_id.clone()),
             expiry: info.expiry,
             privileges: info.privileges,
-            dropped_privileges: Vec::new(),
-            key: None,
+            ..Session::of(ks)
         })
     }
 

@@ -399,14 +399,9 @@ impl Client {
     pub async fn start_widget_session(&self) -> Result<Session> {
         let ks = self.exchange.widget_ks(&self.sender.begin()).await?;
         Ok(Session {
-            ks,
             session_type: Some(SessionType::User),
             partner_id: self.partner_id(),
-            user_id: None,
-            expiry: None,
-            privileges: None,
-            dropped_privileges: Vec::new(),
-            key: None,
+            ..Session::of(ks)
         })
     }
 

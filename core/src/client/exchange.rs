@@ -275,14 +275,13 @@ fn into_session(answer: &SessionAnswer, requested: Option<&str>) -> Result<Sessi
         _ => Vec::new(),
     };
     Ok(Session {
-        ks,
         session_type: info.session_type,
         partner_id: info.partner_id,
         user_id: info.user_id,
         expiry: info.expiry,
         privileges: info.privileges,
         dropped_privileges,
-        key: None,
+        ..Session::of(ks)
     })
 }
 

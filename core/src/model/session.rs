@@ -161,6 +161,22 @@ pub struct Session {
     pub(crate) key: Option<Arc<SessionKey>>,
 }
 
+impl Session {
+    /// A session of which nothing else is known.
+    pub(crate) fn of(ks: Secret) -> Self {
+        Self {
+            ks,
+            session_type: None,
+            partner_id: None,
+            user_id: None,
+            expiry: None,
+            privileges: None,
+            dropped_privileges: Vec::new(),
+            key: None,
+        }
+    }
+}
+
 /// What the server reads from a session (`session.get`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

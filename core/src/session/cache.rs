@@ -39,14 +39,8 @@ impl CachedSession {
     ) -> Self {
         Self {
             session: Session {
-                ks: ks.into(),
-                session_type: None,
-                partner_id: None,
-                user_id: None,
                 expiry: Some(expiry),
-                privileges: None,
-                dropped_privileges: Vec::new(),
-                key: None,
+                ..Session::of(ks.into())
             },
             started_at,
             token_id: token_id.into(),
