@@ -57,6 +57,7 @@ __all__ = [
     "normalize_service_url",
     "open_ks",
     "plan_revocation",
+    "read_configuration",
     "resume_rotations",
     "revoke",
     "rotate",

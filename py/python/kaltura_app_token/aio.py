@@ -31,8 +31,8 @@ class AsyncClient:
     """Manages an account's tokens and exchanges tokens for sessions, for asyncio.
 
     Takes the arguments of `Client`, and has its methods. One client serves any number of tasks and
-    of event loops, and works on both sides of a fork. Cancelling a task that waits for a call cancels
-    the request; a token whose creation is cancelled this way may still have been created.
+    of event loops, and works on both sides of a fork. Cancelling a task that waits for a call
+    cancels the request; a token whose creation is cancelled this way may still have been created.
 
     Example:
         >>> import asyncio
