@@ -62,15 +62,18 @@ impl Cancel {
 }
 
 /// All that can cancel one call: the caller's own [`Cancel`], and that of every call of the client.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Cancels {
     own: Option<Cancel>,
-    all: Cancel,
+    all: Option<Cancel>,
 }
 
 impl Cancels {
     pub(crate) fn is_triggered(&self) -> bool {
-        self.all.is_triggered() || self.own.as_ref().is_some_and(Cancel::is_triggered)
+        [&self.own, &self.all]
+            .into_iter()
+            .flatten()
+            .any(Cancel::is_triggered)
     }
 
     /// Waits for the work, and no longer once the call is cancelled.
@@ -79,7 +82,7 @@ impl Cancels {
             biased;
             done = work => done,
             () = wait_for(self.own.as_ref()) => Err(cancelled()),
-            () = self.all.triggered() => Err(cancelled()),
+            () = wait_for(self.all.as_ref()) => Err(cancelled()),
         }
     }
 }
@@ -98,11 +101,12 @@ impl CancelAll {
     pub(crate) fn and(&self, own: Option<&Cancel>) -> Cancels {
         Cancels {
             own: own.cloned(),
-            all: self
-                .0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone(),
+            all: Some(
+                self.0
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone(),
+            ),
         }
     }
 }

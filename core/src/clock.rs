@@ -85,7 +85,7 @@ fn since_boot() -> Duration {
 
 /// A step of the clock that is larger is not believed, and nothing is signed for a time that is
 /// further from our own.
-const LARGEST_STEP_MS: i64 = 86_400_000;
+pub(crate) const LARGEST_STEP_MS: i64 = 86_400_000;
 /// An answer that took longer says too little about the time.
 const LONGEST_ROUND_TRIP_MS: i64 = 5_000;
 /// The header's precision.

@@ -12,14 +12,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
-use tokio::runtime::Handle;
-use tokio::task::AbortHandle;
-
-use crate::error::{Error, ErrorKind, Hint, Result};
+use crate::error::{Error, Hint, Result};
 use crate::seam::sync::{Arc, Mutex, lock};
 use crate::transport::BoxFuture;
 
@@ -36,9 +34,20 @@ type Fetch<T> = BoxFuture<'static, Result<T>>;
 /// anybody waits.
 pub(crate) struct Flight<T>(Mutex<Option<Arc<Run<T>>>>);
 
+/// When somebody joins, by a clock that never goes back, and how old a fetch may be that is joined.
+///
+/// A fetch that nobody polled for a while (its callers were left half-way, or their runtime stands still)
+/// may have used up its time, or wait for what will not come: whoever comes later begins another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Age {
+    pub(crate) now: Duration,
+    pub(crate) limit: Duration,
+}
+
 /// One fetch, from its beginning until the last who joined has left.
 struct Run<T> {
     what: &'static str,
+    begun: Duration,
     state: Mutex<State<T>>,
 }
 
@@ -63,17 +72,22 @@ enum Stage<T> {
 }
 
 impl<T: Clone + Send + Sync + 'static> Flight<T> {
-    /// Joins the fetch that is under way, or begins one. A panic of it is an error for all.
+    /// Joins the fetch that is under way, or begins one when there is none or it is too old. A panic of it is
+    /// an error for all.
     pub(crate) fn join(
         self: &Arc<Self>,
         what: &'static str,
+        age: Age,
         begin: impl FnOnce() -> Fetch<T>,
     ) -> Joined<T> {
         let mut place = lock(&self.0);
-        if let Some(joined) = self.join_run(place.as_ref()) {
+        let young = place
+            .as_ref()
+            .filter(|run| age.now.saturating_sub(run.begun) <= age.limit);
+        if let Some(joined) = self.join_run(young) {
             return joined;
         }
-        let run = Arc::new(Run::taken(what));
+        let run = Arc::new(Run::taken(what, age.now));
         let before = place.replace(Arc::clone(&run));
         drop(place);
         drop(before);
@@ -133,7 +147,7 @@ impl<T> State<T> {
 
 impl<T> Run<T> {
     /// A run of one who has joined and is about to begin.
-    fn taken(what: &'static str) -> Self {
+    fn taken(what: &'static str, begun: Duration) -> Self {
         let state = State {
             stage: Stage::Taken,
             joined: 1,
@@ -143,6 +157,7 @@ impl<T> Run<T> {
         };
         Self {
             what,
+            begun,
             state: Mutex::new(state),
         }
     }
@@ -275,38 +290,6 @@ impl<T> fmt::Debug for Flight<T> {
     }
 }
 
-/// Work for several that the runtime drives: it goes on when whoever waits for it is not polled, and ends
-/// when nobody waits any more. Where there is no runtime, those who wait drive it.
-pub(crate) fn driven<T: Send + 'static>(
-    work: impl Future<Output = Result<T>> + Send + 'static,
-) -> BoxFuture<'static, Result<T>> {
-    struct Abort(AbortHandle);
-    impl Drop for Abort {
-        fn drop(&mut self) {
-            self.0.abort();
-        }
-    }
-
-    let Ok(runtime) = Handle::try_current() else {
-        return Box::pin(work);
-    };
-    let task = runtime.spawn(work);
-    let abort = Abort(task.abort_handle());
-    Box::pin(async move {
-        let _abort = abort;
-        match task.await {
-            Ok(done) => done,
-            Err(failed) => match failed.try_into_panic() {
-                Ok(panic) => resume_unwind(panic),
-                Err(_) => Err(Error::new(
-                    ErrorKind::Cancelled,
-                    "the runtime was shut down while the call was under way",
-                )),
-            },
-        }
-    })
-}
-
 #[cfg(all(test, not(model)))]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
@@ -315,6 +298,11 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
+
+    const YOUNG: Age = Age {
+        now: Duration::ZERO,
+        limit: Duration::MAX,
+    };
 
     #[tokio::test]
     async fn all_who_join_share_one_fetch_its_error_and_its_panic() {
@@ -329,7 +317,7 @@ mod tests {
             let begun = Arc::new(AtomicUsize::new(0));
             let ask = async || {
                 let begun = Arc::clone(&begun);
-                let joined = flight.join("the fetch", || {
+                let joined = flight.join("the fetch", YOUNG, || {
                     Box::pin(async move {
                         begun.fetch_add(1, Ordering::SeqCst);
                         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
@@ -353,7 +341,7 @@ mod tests {
         let held = Arc::new(());
         let begin = || {
             let held = Arc::clone(&held);
-            flight.join("the fetch", || {
+            flight.join("the fetch", YOUNG, || {
                 Box::pin(async move {
                     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
                     drop(held);
@@ -372,7 +360,7 @@ mod tests {
     async fn a_caller_that_stops_looking_holds_nobody_up() {
         let flight = Arc::new(Flight::default());
         let begin = || {
-            flight.join("the fetch", || {
+            flight.join("the fetch", YOUNG, || {
                 Box::pin(async {
                     tokio::time::sleep(std::time::Duration::from_millis(1)).await;
                     Ok(1)
@@ -390,7 +378,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_in_the_beginning_is_an_error_too() {
         let flight = Arc::new(Flight::<u8>::default());
-        let joined = flight.join("the fetch", || panic!("on purpose"));
+        let joined = flight.join("the fetch", YOUNG, || panic!("on purpose"));
         let error = joined.await.unwrap_err();
         assert!(error.to_string().contains("the fetch panicked"), "{error}");
         assert!(!flight.is_under_way());
@@ -400,9 +388,28 @@ mod tests {
     async fn it_is_known_whether_a_fetch_is_under_way() {
         let flight = Arc::new(Flight::<u8>::default());
         assert!(!flight.is_under_way());
-        let first = flight.join("the fetch", || Box::pin(async { Ok(1) }));
+        let first = flight.join("the fetch", YOUNG, || Box::pin(async { Ok(1) }));
         assert!(flight.is_under_way());
         assert_eq!(first.await.unwrap(), 1);
         assert!(!flight.is_under_way());
+    }
+
+    #[tokio::test]
+    async fn a_fetch_that_is_too_old_is_joined_by_nobody_and_goes_on_for_those_who_have() {
+        let flight = Arc::new(Flight::<u8>::default());
+        let at = |seconds| Age {
+            now: Duration::from_secs(seconds),
+            limit: Duration::from_secs(60),
+        };
+        let (done, waiting) = tokio::sync::oneshot::channel();
+        let first = flight.join("the fetch", at(0), || {
+            Box::pin(async { Ok(waiting.await.unwrap()) })
+        });
+        let second = flight.join("the fetch", at(60), || unreachable!("the first is young"));
+        let third = flight.join("the fetch", at(61), || Box::pin(async { Ok(3) }));
+        assert_eq!(third.await.unwrap(), 3);
+        done.send(1).unwrap();
+        assert_eq!(first.await.unwrap(), 1);
+        assert_eq!(second.await.unwrap(), 1);
     }
 }

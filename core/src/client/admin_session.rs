@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::sender::{Call, Outcome, Sender};
 use crate::error::{Error, Hint, KsFailure, Result};
 use crate::event::Event;
-use crate::flight::{Flight, driven};
+use crate::flight::Flight;
 use crate::ks::{Ks, KsFields, KsVersion};
 use crate::model::{Session, SessionInfo, SessionType};
 use crate::secret::Secret;
@@ -191,18 +191,21 @@ impl Admin {
     /// The session that the server starts, asked for once however many wait for it.
     async fn shared_start(self: &Arc<Self>, sender: &Sender) -> Result<AdminKs> {
         let (admin, sender) = (Arc::clone(self), sender.for_all());
-        let fetch = self.kept.flight.join("the admin session", || {
-            driven(async move {
-                if let Some(kept) = admin.kept.good(sender.server_clock().seconds()) {
-                    return Ok(kept);
-                }
-                let session = admin.start(&sender.begin()).await?;
-                sender.events().tell(&Event::SessionFetched {
-                    request: Action::SessionStart.name(),
-                });
-                Ok(admin.keep(&sender, session))
-            })
-        });
+        let fetch = self
+            .kept
+            .flight
+            .join("the admin session", sender.age(), || {
+                Box::pin(async move {
+                    if let Some(kept) = admin.kept.good(sender.server_clock().seconds()) {
+                        return Ok(kept);
+                    }
+                    let session = admin.start(&sender.begin()).await?;
+                    sender.events().tell(&Event::SessionFetched {
+                        request: Action::SessionStart.name(),
+                    });
+                    Ok(admin.keep(&sender, session))
+                })
+            });
         fetch.await
     }
 

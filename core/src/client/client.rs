@@ -182,37 +182,39 @@ impl Client {
                 .with_request(Action::TokenAdd.name())
                 .with_attempts(1);
                 let named = Some(created.id).filter(|id| !id.is_empty());
+                let named = named.map(|id| wire::to_show(&call.scrubber(&Form::new()), &id));
                 Err(Error::outcome_unknown(
                     cause,
                     named.into_iter().collect(),
                     field == "token",
                 ))
             });
-        match created {
-            Err(error)
-                if error.kind() == ErrorKind::OutcomeUnknown
-                    && error.candidate_ids().is_empty() =>
-            {
-                // The server's time of asking, by what is known of its clock now: its answer may have
-                // told.
-                let since = millis(self.clock().steady_now().saturating_sub(asked));
-                let error = look_for_it(
-                    error,
-                    token,
-                    (self.server_time().earliest - since).div_euclid(1000),
-                    self.clock_difference_seconds().is_some(),
-                    async |options| self.page(&call, &options, Pager::default()).await,
-                    |id| wire::to_show(&call.scrubber(&Form::new()), id),
-                )
-                .await;
-                // A caller that has left does not see the error.
-                self.events().tell(&Event::InDoubt {
-                    error: error.clone(),
-                });
-                Err(error)
-            }
-            other => other,
+        let Err(error) = created else {
+            return created;
+        };
+        if error.kind() != ErrorKind::OutcomeUnknown {
+            return Err(error);
         }
+        let error = if error.candidate_ids().is_empty() {
+            // The server's time of asking, by what is known of its clock now: its answer may have told.
+            let since = millis(self.clock().steady_now().saturating_sub(asked));
+            look_for_it(
+                error,
+                token,
+                (self.server_time().earliest - since).div_euclid(1000),
+                self.clock_difference_seconds().is_some(),
+                async |options| self.page(&call, &options, Pager::default()).await,
+                |id| wire::to_show(&call.scrubber(&Form::new()), id),
+            )
+            .await
+        } else {
+            error
+        };
+        // A caller that has left does not see the error.
+        self.events().tell(&Event::InDoubt {
+            error: error.clone(),
+        });
+        Err(error)
     }
 
     /// One token by its id (`appToken.get`), with its value.
@@ -534,6 +536,10 @@ impl Client {
 
     pub(crate) fn total_timeout(&self) -> Duration {
         self.sender.total_timeout()
+    }
+
+    pub(crate) fn sender(&self) -> &Sender {
+        &self.sender
     }
 
     pub(crate) fn events(&self) -> &Events {

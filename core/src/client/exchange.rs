@@ -7,9 +7,10 @@ use std::time::Duration;
 use sha2::Digest;
 
 use super::sender::{Call, Sender};
+use crate::clock::LARGEST_STEP_MS;
 use crate::error::{ApiCode, Error, ErrorKind, Hint, Result};
 use crate::event::Event;
-use crate::flight::{Flight, driven};
+use crate::flight::Flight;
 use crate::model::{HashType, Session, SessionRequest, SessionType};
 use crate::privileges::{Privileges, refuse_ks_fields};
 use crate::secret::Secret;
@@ -18,6 +19,9 @@ use crate::wire::{self, Action, Form, SessionAnswer, WidgetAnswer};
 /// How long a widget session is kept. Its answer carries no expiry, accounts may cap its life, and a
 /// cache in front of the server may hand out one that is ten minutes old.
 const KEEP_WIDGET_SESSION: Duration = Duration::from_secs(30 * 60);
+
+/// How long a refusal is enough to know that others will be refused as well.
+const FORGET_AGAIN: Duration = Duration::from_secs(1);
 
 /// The hash of a session followed by a token's value, as `appToken.startSession` wants it: lower-case
 /// hex of a plain hash, although the guide calls it an HMAC.
@@ -57,8 +61,15 @@ pub fn token_hash(hash_type: &HashType, ks: &Secret, token: &Secret) -> Result<S
 /// Exchanges tokens of one account. Its widget session is shared: N exchanges cost N + 1 requests.
 pub(crate) struct Exchange {
     partner_id: Option<i64>,
-    kept: Mutex<Option<Kept>>,
+    kept: Mutex<Widget>,
     flight: Arc<Flight<Secret>>,
+}
+
+#[derive(Default)]
+struct Widget {
+    kept: Option<Kept>,
+    /// When the server refused one last, by the steady clock.
+    refused: Option<Duration>,
 }
 
 struct Kept {
@@ -103,7 +114,7 @@ impl Exchange {
             let answer = call.send(Action::TokenStartSession, &form).await.result;
             match answer {
                 Err(error) if error.api_code() == Some(ApiCode::InvalidKs) => {
-                    self.forget(&widget);
+                    self.forget(&widget, sender.clock().steady_now());
                     // Once: with many exchanges under way, the next one to be kept may be refused as
                     // well.
                     if !is_kept || renewed {
@@ -149,12 +160,15 @@ impl Exchange {
                 "a session of token {id} was asked for, and the server's answer is one of another token"
             )));
         }
-        // By the server's own clock only: ours alone proves nothing.
+        // By the server's own clock; ours alone proves it only when it is far off.
         let server_clock = sender.server_clock();
-        let is_dead = server_clock.difference_seconds().is_some()
-            && session
-                .expiry
-                .is_some_and(|expiry| expiry.saturating_mul(1000) <= server_clock.now().earliest);
+        let doubt = match server_clock.difference_seconds() {
+            Some(_) => 0,
+            None => LARGEST_STEP_MS,
+        };
+        let is_dead = session.expiry.is_some_and(|expiry| {
+            expiry.saturating_mul(1000).saturating_add(doubt) <= server_clock.now().earliest
+        });
         if is_dead {
             return Err(dead_at_birth(id).with_request(Action::TokenStartSession.name()));
         }
@@ -170,8 +184,8 @@ impl Exchange {
     /// The widget session that all exchanges share, asked for once however many wait for it.
     async fn shared_widget_ks(self: &Arc<Self>, sender: &Sender) -> Result<Secret> {
         let (exchange, sender) = (Arc::clone(self), sender.for_all());
-        let fetch = self.flight.join("the widget session", || {
-            driven(async move {
+        let fetch = self.flight.join("the widget session", sender.age(), || {
+            Box::pin(async move {
                 let asked = sender.clock().steady_now();
                 if let Some(kept) = exchange.kept(asked) {
                     return Ok(kept);
@@ -208,8 +222,9 @@ impl Exchange {
 
     /// The kept widget session; `now` is the time of the steady clock.
     fn kept(&self, now: Duration) -> Option<Secret> {
-        let kept = self.lock();
-        let good = kept
+        let widget = self.lock();
+        let good = widget
+            .kept
             .as_ref()
             .filter(|kept| now.saturating_sub(kept.since) < KEEP_WIDGET_SESSION);
         good.map(|kept| kept.ks.clone())
@@ -217,18 +232,25 @@ impl Exchange {
 
     /// Keeps one that was asked for at `since`.
     fn keep(&self, ks: &Secret, since: Duration) {
-        *self.lock() = Some(Kept {
+        self.lock().kept = Some(Kept {
             ks: ks.clone(),
             since,
         });
     }
 
-    /// Forgets the session that the server no longer accepts, unless another has taken its place.
-    fn forget(&self, refused: &Secret) {
-        self.lock().take_if(|kept| kept.ks == *refused);
+    /// Forgets the session that the server no longer accepts, unless another has taken its place: one a
+    /// second at most, so that a server that accepts none is not asked for one by every exchange.
+    fn forget(&self, refused: &Secret, now: Duration) {
+        let mut widget = self.lock();
+        let is_soon = widget
+            .refused
+            .is_some_and(|at| now.saturating_sub(at) < FORGET_AGAIN);
+        if !is_soon && widget.kept.take_if(|kept| kept.ks == *refused).is_some() {
+            widget.refused = Some(now);
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Kept>> {
+    fn lock(&self) -> MutexGuard<'_, Widget> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,8 +2,10 @@
 //! open what has become of the request. Knows neither [`crate::Client`] nor any credential, but those
 //! that it keeps out of errors.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::cancel::{Cancel, CancelAll, Cancels, cancelled};
@@ -11,6 +13,7 @@ use crate::clock::{Clock, Moment, ServerClock};
 use crate::connect_cause::ConnectCause;
 use crate::error::{ApiCode, Error, ErrorKind, Result};
 use crate::event::{Event, Events};
+use crate::flight::Age;
 use crate::retry::{RetryBudget, RetryPolicy, retry_after};
 use crate::seam::random::chance;
 use crate::secret::{Scrubber, Secret};
@@ -22,6 +25,8 @@ use crate::wire::{self, Action, Answer, Form, RawAnswer};
 pub(crate) struct Sender {
     server: Arc<Server>,
     cancel: Option<Cancel>,
+    /// Whether the calls are made for several, who leave one by one instead of having them cancelled.
+    is_shared: bool,
     total_timeout: Duration,
 }
 
@@ -51,6 +56,7 @@ impl Sender {
     pub(crate) fn new(server: Server) -> Self {
         Self {
             cancel: None,
+            is_shared: false,
             total_timeout: server.total_timeout,
             server: Arc::new(server),
         }
@@ -66,11 +72,12 @@ impl Sender {
         self
     }
 
-    /// The same for what is done for all handles: with the client's limits, and not one handle's.
+    /// The same for what several share: with the client's time, and cancelled by nobody.
     pub(crate) fn for_all(&self) -> Self {
         Self {
             server: Arc::clone(&self.server),
             cancel: None,
+            is_shared: true,
             total_timeout: self.server.total_timeout,
         }
     }
@@ -108,9 +115,45 @@ impl Sender {
     pub(crate) fn begin(&self) -> Call {
         Call {
             server: Arc::clone(&self.server),
-            cancels: self.server.all.and(self.cancel.as_ref()),
+            cancels: if self.is_shared {
+                Cancels::default()
+            } else {
+                self.server.all.and(self.cancel.as_ref())
+            },
             total_timeout: self.total_timeout,
             deadline: self.server.now().saturating_add(self.total_timeout),
+        }
+    }
+
+    /// For joining what several share.
+    pub(crate) fn age(&self) -> Age {
+        Age {
+            now: self.server.now(),
+            limit: self.server.total_timeout,
+        }
+    }
+
+    /// Waits for what several share, until `cancel` or a cancelling of all. What is there already takes no
+    /// time.
+    pub(crate) async fn wait_for_shared<T>(
+        &self,
+        cancel: Option<&Cancel>,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let mut work = pin!(work);
+        match poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await {
+            Poll::Ready(done) => done,
+            Poll::Pending => self.server.all.and(cancel).guard(work).await,
+        }
+    }
+
+    /// Waits for work of somebody else's, no longer than one call may take. What is there already takes no
+    /// time.
+    pub(crate) async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T> {
+        let mut work = pin!(work);
+        match poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await {
+            Poll::Ready(done) => Ok(done),
+            Poll::Pending => self.begin().within(async { Ok(work.await) }).await,
         }
     }
 }

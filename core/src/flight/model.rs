@@ -3,12 +3,13 @@
 
 use std::future::Future as _;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use loom::future::block_on;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
-use super::{Flight, Joined};
+use super::{Age, Flight, Joined};
 use crate::error::{Error, Result};
 use crate::seam::sync::{Arc, Mutex, lock};
 
@@ -78,7 +79,11 @@ type Outcome = fn(Probe) -> Result<Probe>;
 
 impl World {
     fn join(self: &Arc<Self>, outcome: Outcome) -> Joined<Probe> {
-        self.flight.join("the fetch", || {
+        let age = Age {
+            now: Duration::ZERO,
+            limit: Duration::MAX,
+        };
+        self.flight.join("the fetch", age, || {
             self.flight.is_under_way();
             self.begun.fetch_add(1, Ordering::SeqCst);
             let (world, held) = (Arc::clone(self), Held(Probe(Arc::clone(self))));

@@ -8,15 +8,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::cache::{CachedSession, MemoryCache, SessionCache};
 use super::decide::{Action, Event, KeyState, Life, Now, Token};
 use super::outage::Outages;
 use super::source::{TokenCredentials, TokenSource};
 use crate::client::{Client, dead_at_birth};
 use crate::clock::{FURTHEST_MS, millis};
-use crate::error::{ApiCode, Error, Result};
+use crate::error::{ApiCode, Error, ErrorKind, Result};
 use crate::event;
-use crate::flight::{Flight, Joined, driven};
+use crate::flight::{Flight, Joined};
 use crate::model::{HashType, Session, SessionKey, SessionRequest};
 use crate::seam::random::chance;
 use crate::transport::BoxFuture;
@@ -88,6 +90,8 @@ struct Keys {
 struct Slot {
     state: KeyState,
     flight: Arc<Flight<Landed>>,
+    /// Whether the fetch under way has its credentials.
+    sourced: Option<watch::Receiver<bool>>,
 }
 
 /// What a flight came to.
@@ -104,6 +108,7 @@ pub(super) struct Seat {
     driver: Arc<Driver>,
     key: Arc<SessionKey>,
     joined: Option<Joined<Landed>>,
+    sourced: Option<watch::Receiver<bool>>,
     is_renewal: bool,
     /// Who carries the flight on, if it is a renewal.
     carrier: Option<Carrier>,
@@ -125,10 +130,36 @@ impl Seat {
     }
 
     /// Waits for what the flight comes to.
+    ///
+    /// It ends in its own time, unless whoever drives the connections has stopped doing so. So there is a
+    /// limit, of twice what a call may take, counted from when the token source has answered: that has a
+    /// limit of its own.
     pub(super) async fn landed(&mut self) -> Result<Landed> {
-        match &mut self.joined {
-            Some(joined) => joined.await,
-            None => Err(Error::config("the wait for a session is over")),
+        let Some(joined) = &mut self.joined else {
+            return Err(Error::config("the wait for a session is over"));
+        };
+        let client = &self.driver.client;
+        let sourced = &mut self.sourced;
+        let too_long = async {
+            let is_minting = match sourced {
+                Some(sourced) => sourced.wait_for(|sourced| *sourced).await.is_ok(),
+                None => false,
+            };
+            if !is_minting {
+                // It ends, or has ended.
+                std::future::pending::<()>().await;
+            }
+            let limit = client.total_timeout().saturating_mul(2);
+            client.clock().sleep(limit).await;
+            limit
+        };
+        tokio::select! {
+            biased;
+            landed = joined => landed,
+            limit = too_long => Err(Error::new(
+                ErrorKind::Timeout,
+                format!("no session within {limit:?}"),
+            )),
         }
     }
 }
@@ -235,14 +266,18 @@ impl Driver {
         is_renewal: bool,
     ) -> Seat {
         let slot = keys.by_key.entry(Arc::clone(&key)).or_default();
-        let joined = slot.flight.join(MINTING, || {
-            driven(Arc::clone(self).mint_or_reuse(Arc::clone(&key), kept.cloned()))
+        let sourced = &mut slot.sourced;
+        let joined = slot.flight.join(MINTING, self.client.sender().age(), || {
+            let (tell, told) = watch::channel(false);
+            *sourced = Some(told);
+            Box::pin(Arc::clone(self).mint_or_reuse(Arc::clone(&key), kept.cloned(), tell))
         });
         self.counters.waiting.fetch_add(1, Ordering::Relaxed);
         Seat {
             driver: Arc::clone(self),
             key,
             joined: Some(joined),
+            sourced: slot.sourced.clone(),
             is_renewal,
             carrier: is_renewal.then(|| self.carrier()).flatten(),
         }
@@ -296,8 +331,10 @@ impl Driver {
         self: Arc<Self>,
         key: Arc<SessionKey>,
         replaces: Option<Arc<CachedSession>>,
+        sourced: watch::Sender<bool>,
     ) -> Result<Landed> {
-        let kept = self.cache.get(&key).await.filter(|kept| {
+        let kept = self.client.sender().in_time(self.cache.get(&key)).await?;
+        let kept = kept.filter(|kept| {
             let is_another = replaces
                 .as_ref()
                 .is_none_or(|replaces| replaces.session.ks != kept.session.ks);
@@ -312,6 +349,7 @@ impl Driver {
         }
         // What goes wrong in the source costs the server nothing and is not held against the next caller.
         let credentials = self.credentials().await?;
+        sourced.send_replace(true);
         let token = Token {
             id: credentials.id.clone(),
             fingerprint: self.number((
@@ -326,7 +364,9 @@ impl Driver {
         match self.mint(&credentials, &key).await {
             Ok(session) => {
                 let session = Arc::new(session);
-                self.cache.put(&key, Arc::clone(&session)).await;
+                // Whoever waits for the session gets it, whatever a cache does with it.
+                let put = self.cache.put(&key, Arc::clone(&session));
+                let _ = self.client.sender().in_time(put).await;
                 count(&self.counters.minted);
                 if replaces.is_some() {
                     count(&self.counters.renewed);

@@ -12,7 +12,7 @@ use super::cache::{CachedSession, MemoryCache, SessionCache};
 use super::decide::{Action, Event};
 use super::driver::{Carrier, Counters, Driver, Found, Seat, count};
 use super::source::TokenSource;
-use crate::cancel::{Cancel, cancelled, wait_for};
+use crate::cancel::Cancel;
 use crate::client::Client;
 use crate::clock::millis;
 use crate::error::{ApiError, Error, KsFailure, Result};
@@ -287,8 +287,25 @@ impl SessionProvider {
     }
 
     async fn find(&self, key: &SessionKey, min_remaining: Duration) -> Result<Arc<CachedSession>> {
+        let client = &self.driver.client;
+        let found = self.find_or_wait(key, min_remaining);
+        client
+            .sender()
+            .wait_for_shared(self.cancel.as_ref(), found)
+            .await
+    }
+
+    async fn find_or_wait(
+        &self,
+        key: &SessionKey,
+        min_remaining: Duration,
+    ) -> Result<Arc<CachedSession>> {
         let (driver, wanted) = (&self.driver, millis(min_remaining));
-        let mut kept = driver.cache.get(key).await;
+        let mut kept = driver
+            .client
+            .sender()
+            .in_time(driver.cache.get(key))
+            .await?;
         loop {
             let (action, seat) = driver.ask(key, kept.as_ref(), wanted);
             let seat = match (action, seat, &kept) {
@@ -340,7 +357,6 @@ impl SessionProvider {
         let landed = tokio::select! {
             biased;
             landed = seat.landed() => landed,
-            () = wait_for(self.cancel.as_ref()) => return Err(cancelled()),
             session = patience => return Ok(Outcome::Good(session)),
         };
         let landed = match (landed, good) {
@@ -381,6 +397,15 @@ impl SessionProvider {
     /// `Api` with `INVALID_KS` and the reason when another session would not help, or would be too early;
     /// `Config` for a session that is not of a provider; otherwise as [`SessionProvider::get`].
     pub async fn reject(&self, session: &Session, reason: KsFailure) -> Result<Session> {
+        let client = &self.driver.client;
+        let replaced = self.replace(session, reason);
+        client
+            .sender()
+            .wait_for_shared(self.cancel.as_ref(), replaced)
+            .await
+    }
+
+    async fn replace(&self, session: &Session, reason: KsFailure) -> Result<Session> {
         let Some(key) = &session.key else {
             return Err(Error::config(
                 "the session was not handed out by a session provider",
@@ -389,7 +414,11 @@ impl SessionProvider {
         let (driver, error) = (&self.driver, refused(reason));
         count(&driver.counters.refused);
         let number = |ks: &Session| driver.number(ks.ks.reveal());
-        let kept = driver.cache.get(key).await;
+        let kept = driver
+            .client
+            .sender()
+            .in_time(driver.cache.get(key))
+            .await?;
         let current = kept.as_ref();
         let event = Event::Rejected {
             reason,
@@ -405,12 +434,10 @@ impl SessionProvider {
             Action::Refuse(error) => return Err(error),
             Action::FindToken { forget } => {
                 if forget {
-                    driver.cache.remove(key, &session.ks).await;
+                    let remove = driver.cache.remove(key, &session.ks);
+                    driver.client.sender().in_time(remove).await?;
                 }
-                let credentials = tokio::select! {
-                    credentials = driver.credentials() => credentials,
-                    () = wait_for(self.cancel.as_ref()) => return Err(cancelled()),
-                };
+                let credentials = driver.credentials().await;
                 let is_another = |kept: &Arc<CachedSession>| {
                     credentials.is_ok_and(|credentials| credentials.id != kept.token_id)
                 };
@@ -420,7 +447,8 @@ impl SessionProvider {
             }
             _ => {}
         }
-        driver.cache.remove(key, &session.ks).await;
+        let remove = driver.cache.remove(key, &session.ks);
+        driver.client.sender().in_time(remove).await?;
         self.get(key).await
     }
 }

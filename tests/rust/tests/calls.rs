@@ -154,3 +154,73 @@ async fn what_happens_within_calls_is_told() {
         assert!(!event.to_string().contains(session.ks.reveal()), "{event}");
     }
 }
+
+#[tokio::test]
+async fn a_call_right_after_cancelling_all_shares_nothing_that_was_cancelled() {
+    let server = slow_server();
+    let client = client_of(&server);
+    let (options, pager) = (ListOptions::default(), Pager::default());
+    let mut first = pin!(client.list_tokens(&options, pager));
+    tokio::select! {
+        biased;
+        _ = &mut first => panic!("nothing has come yet"),
+        () = tokio::time::sleep(Duration::from_millis(20)) => client.cancel_all(),
+    }
+    let (cancelled, later) = tokio::join!(first, client.list_tokens(&options, pager));
+    assert_eq!(cancelled.unwrap_err().kind(), ErrorKind::Cancelled);
+    assert!(later.is_ok(), "{later:?}");
+}
+
+#[test]
+fn what_another_runtime_began_ends_with_nobody_elses_call() {
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().build().unwrap()
+    };
+    let (one, other, server) = (runtime(), runtime(), slow_server());
+    let client = client_of(&server);
+    let (options, pager) = (ListOptions::default(), Pager::default());
+    // The first one asks for the session that both need, and is then no longer driven, and gone.
+    let mut left = Box::pin(client.list_tokens(&options, pager));
+    one.block_on(async {
+        tokio::select! {
+            biased;
+            _ = &mut left => panic!("nothing has come yet"),
+            () = tokio::time::sleep(Duration::from_millis(20)) => {}
+        }
+    });
+    let asked = other.block_on(async {
+        let asking = client.list_tokens(&options, pager);
+        let ending = async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            one.shutdown_background();
+        };
+        tokio::join!(asking, ending).0
+    });
+    assert!(asked.is_ok(), "{asked:?}");
+    drop(left);
+}
+
+#[tokio::test]
+async fn the_id_in_a_doubtful_answer_is_told_and_holds_no_credential() {
+    let server = ScriptedServer::start(|request| {
+        Reply::json(match request.action.as_str() {
+            "session.start" => r#""djJ8-an-admin-session-of-a-scripted-server""#,
+            _ => r#"{"id":"0123456789abcdef0123456789abcdef"}"#,
+        })
+    });
+    let (events, told) = mpsc::channel();
+    let client = Client::builder()
+        .service_url(server.service_url())
+        .partner_id(102)
+        .admin_secret(ADMIN_SECRET)
+        .on_event(move |event| events.send(event.clone()).unwrap())
+        .build()
+        .unwrap();
+    let doubt = client.add_token(&NewToken::new()).await.unwrap_err();
+    assert_eq!(doubt.kind(), ErrorKind::OutcomeUnknown);
+    let shown = format!("{doubt} {doubt:?} {:?}", doubt.candidate_ids());
+    assert!(!shown.contains(ADMIN_SECRET), "{shown}");
+    let told: Vec<Event> = told.try_iter().collect();
+    assert!(matches!(&told[..], [Event::InDoubt { .. }]), "{told:?}");
+}
