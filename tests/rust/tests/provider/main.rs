@@ -9,6 +9,7 @@ mod panics;
 mod proofs;
 mod refusals;
 mod renewals;
+mod runtimes;
 mod sources;
 mod stalls;
 #[path = "../stub/mod.rs"]
