@@ -440,6 +440,15 @@ impl Client {
             .await
             .result?;
         let info = answer.info();
+        if let (Some(asked), Some(answered)) = (ks, answer.ks())
+            && asked != answered
+        {
+            return Err(Error::new(
+                ErrorKind::Decode,
+                "the server's answer is about another session than the one that was asked about",
+            )
+            .with_request(Action::SessionGet.name()));
+        }
         // Every answer of the server's has all of them; without, it says nothing about a session.
         if info.expiry.is_none() || (info.session_type.is_none() && info.partner_id.is_none()) {
             return Err(Error::new(

@@ -56,6 +56,30 @@ pub(crate) fn read_text(file: File, limit: usize) -> io::Result<Zeroizing<String
     ))
 }
 
+/// Whether what this process prints goes to that file.
+pub(crate) fn is_standard_output(path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::fd::{AsFd as _, BorrowedFd};
+        use std::os::unix::fs::MetadataExt as _;
+        let leads_there = |descriptor: BorrowedFd<'_>| {
+            let open = descriptor.try_clone_to_owned().map(File::from);
+            let (open, named) = (
+                open.and_then(|file| file.metadata()),
+                std::fs::metadata(path),
+            );
+            matches!((open, named), (Ok(open), Ok(named))
+                if (open.dev(), open.ino()) == (named.dev(), named.ino()))
+        };
+        leads_there(io::stdout().as_fd()) || leads_there(io::stderr().as_fd())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        false
+    }
+}
+
 /// Whether others than its owner may read a file.
 pub(crate) fn others_can_read(file: &File) -> bool {
     #[cfg(unix)]

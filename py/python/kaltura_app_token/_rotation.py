@@ -380,6 +380,8 @@ def _failure(rotated: _native.Rotated, args: argparse.Namespace) -> str:
         return f"the rotation of {rotated.old_id} was not undone"
     if rotated.state == "handed over":
         return f"{rotated.old_id} is replaced by {rotated.new_id}, but was not deleted"
+    if rotated.new_id is not None and rotated.state != "undone":
+        return f"{rotated.old_id} was not replaced by {rotated.new_id}, which is there"
     return f"{rotated.old_id} was not replaced"
 
 

@@ -12,6 +12,7 @@ use crate::error::{Error, Hint, Result};
 use crate::seam::disk::{self, File};
 use crate::seam::trust::{self, Steers};
 use crate::threads::aside;
+use crate::workflow::tokens::is_same_id;
 
 /// One rotation, as the journal has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,6 +136,14 @@ fn read_line(line: &[u8]) -> Option<JournalEntry> {
         return None;
     }
     let Line { mut entry, version } = serde_json::from_slice::<Line<JournalEntry>>(whole).ok()?;
+    // No rotation of ours names a token as its own successor; undoing that would delete it.
+    let names_itself = entry
+        .new_id
+        .as_ref()
+        .is_some_and(|new| is_same_id(new, &entry.old_id));
+    if names_itself {
+        return None;
+    }
     if version < VERSION && entry.state == RotationState::Proved {
         entry.state = RotationState::Delivering;
     }

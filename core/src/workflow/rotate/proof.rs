@@ -8,6 +8,7 @@ use crate::client::Client;
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::model::{AppToken, HashType, Session, SessionRequest, SessionType};
 use crate::privileges::Privileges;
+use crate::secret::Secret;
 use crate::workflow::tokens::is_not_found;
 
 /// A real exchange of the new token, and a comparison of what it gives with what the old one gives.
@@ -76,17 +77,20 @@ async fn effective(client: &Client, session: Session) -> Result<Option<Effective
 }
 
 pub(super) async fn exchange(client: &Client, token: &AppToken) -> Result<Session> {
-    let value = token.token.clone().ok_or_else(|| no_value(&token.id))?;
+    let value = value_of(token)?;
     let hash_type = token.hash_type.clone().unwrap_or(HashType::Sha1);
     let request = SessionRequest::new(&token.id, value).hash_type(hash_type);
     client.start_session(&request).await
 }
 
-pub(super) fn no_value(id: &str) -> Error {
-    Error::new(
-        ErrorKind::Unproved,
-        format!("the server does not show the value of token {id}"),
-    )
+pub(super) fn value_of(token: &AppToken) -> Result<Secret> {
+    let value = token.token.as_ref().filter(|value| !value.is_empty());
+    value.cloned().ok_or_else(|| {
+        Error::new(
+            ErrorKind::Unproved,
+            format!("the server does not show the value of token {}", token.id),
+        )
+    })
 }
 
 /// Whether the same proof would fail the same way again.

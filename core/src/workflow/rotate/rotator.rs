@@ -12,7 +12,7 @@ use super::journal::{Journal, JournalEntry};
 use super::options::{
     OldToken, Progress, Resume, RotateOptions, Rotated, RotationState, RotationStep, WayOut,
 };
-use super::proof::{exchange, is_final, no_value, prove};
+use super::proof::{exchange, is_final, prove, value_of};
 use super::sink::{HandOver, Sink};
 use super::successor::{marked, new_mark, successor};
 use crate::client::Client;
@@ -186,6 +186,13 @@ impl<'a> Rotator<'a> {
         let old_ids: Vec<_> = old_ids.map(str::to_owned).collect();
         let mut files = old_ids.iter().filter_map(|id| self.sink.file(id));
         let journal = self.journal.path();
+        if disk::is_standard_output(journal) {
+            return Err(Error::config(format!(
+                "the standard output or error of this program goes to the journal, '{}'",
+                journal.display()
+            ))
+            .with_hint("what is printed would make the journal unreadable: print elsewhere"));
+        }
         if files.any(|file| disk::is_same_file(journal, &file)) {
             return Err(Error::config(format!(
                 "the new token and the journal are to be written to the same file, '{}'",
@@ -268,13 +275,14 @@ impl<'a> Rotator<'a> {
     }
 
     async fn advance(&self, entry: &mut JournalEntry, begin: Begin) -> Result<()> {
-        let mut new = None;
+        let (mut new, mut proved) = (None, None);
         if entry.state == RotationState::Intended {
             let created = match begin {
                 Begin::Fresh => self.create(entry).await?,
                 Begin::Again => self.find_or_create(entry).await?,
             };
             (self.progress)(&entry.old_id, RotationStep::Created);
+            is_another(&created.id, &entry.old_id)?;
             entry.new_id = Some(created.id.clone());
             self.write(entry, RotationState::Created, RotationStep::Named)
                 .await?;
@@ -296,12 +304,20 @@ impl<'a> Rotator<'a> {
             }
             self.write(entry, RotationState::Proved, RotationStep::Proved)
                 .await?;
+            proved = Some(new);
         }
         if matches!(
             entry.state,
             RotationState::Proved | RotationState::Delivering
         ) {
-            let new = self.client.get_token(entry.new_id()?).await?;
+            // What is handed over is what was seen to work, here or by now.
+            let new = if let Some(new) = proved.take() {
+                new
+            } else {
+                let new = self.client.get_token(entry.new_id()?).await?;
+                exchange(self.client, &new).await?;
+                new
+            };
             if entry.state == RotationState::Proved {
                 self.write(entry, RotationState::Delivering, RotationStep::Delivering)
                     .await?;
@@ -384,7 +400,7 @@ impl<'a> Rotator<'a> {
         let handover = HandOver {
             old_id: entry.old_id.clone(),
             id: new.id.clone(),
-            token: new.token.clone().ok_or_else(|| no_value(&new.id))?,
+            token: value_of(new)?,
             hash_type: new.hash_type.clone(),
         };
         let sink = Arc::clone(&self.sink);
@@ -419,6 +435,7 @@ impl<'a> Rotator<'a> {
         self.client
             .pause(Duration::from_secs(wait.unsigned_abs()))
             .await?;
+        is_another(entry.new_id()?, &entry.old_id)?;
         let new = self.client.get_token(entry.new_id()?).await?;
         exchange(self.client, &new).await?;
         (self.progress)(&entry.old_id, RotationStep::Verified);
@@ -453,9 +470,11 @@ impl<'a> Rotator<'a> {
             _ => {}
         }
         if let Some(id) = &entry.new_id {
+            is_another(id, &entry.old_id)?;
             delete(self.client, id).await?;
         }
         for token in self.find_marked(entry).await? {
+            is_another(&token.id, &entry.old_id)?;
             delete(self.client, &token.id).await?;
         }
         self.write(entry, RotationState::Undone, RotationStep::Undone)
@@ -507,6 +526,17 @@ enum Begin {
     Fresh,
     /// The intent is from before: the token may exist.
     Again,
+}
+
+/// Nothing is proved by a successor that is the old token itself, and nothing of it is ever deleted.
+fn is_another(new_id: &str, old_id: &str) -> Result<()> {
+    if is_same_id(new_id, old_id) {
+        return Err(Error::new(
+            ErrorKind::Unproved,
+            format!("token {old_id} is named as its own successor"),
+        ));
+    }
+    Ok(())
 }
 
 fn rotated(entry: &JournalEntry, error: Option<Error>) -> Rotated {

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Hint, Result};
 use crate::model::HashType;
-use crate::seam::disk;
+use crate::seam::{disk, environment};
 use crate::secret::Secret;
 
 /// A new token on its way to those who use it.
@@ -255,6 +255,10 @@ impl Sink for CommandSink {
             .stdin(filled(&line(handover))?);
         for name in SECRET_VARIABLES {
             command.env_remove(name);
+        }
+        // By this name only beside the other: it may be anybody's.
+        if environment::variable("TOKEN_ID").is_some() {
+            command.env_remove("TOKEN");
         }
         let status = command.status().map_err(|error| {
             io::Error::new(

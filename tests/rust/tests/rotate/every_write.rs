@@ -24,7 +24,7 @@ const CALLS: &str = "write,pwrite64,writev,sendto,sendmsg,fsync,fdatasync,ftrunc
 /// and synced), a file 5 (created, written, synced, renamed, its directory synced), a program and a writer
 /// one each, and the requests the others. Fewer mean that something is no longer on disk when it has to
 /// be, or that the test has gone blind.
-const SINKS: [(&str, usize); 3] = [("file", 31), ("program", 27), ("writer", 28)];
+const SINKS: [(&str, usize); 3] = [("file", 30), ("program", 26), ("writer", 27)];
 
 /// Set to anything, every call is tried with both ways of going on; otherwise with one of them in turn.
 const LONG: &str = "KALTURA_TEST_LONG";

@@ -10,5 +10,6 @@ mod every_write;
 mod forward;
 mod hand_over;
 mod order;
+mod own_successor;
 mod proof;
 mod tools;
