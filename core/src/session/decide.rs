@@ -320,7 +320,8 @@ impl KeyState {
         if session.is_good(now, self.attainable(min_remaining)) {
             return Action::HandOut;
         }
-        if !is_fresh {
+        // One that has ended meanwhile is nobody's: its caller may have been left half-way, or a cache slow.
+        if !is_fresh || session.left(now) <= 0 {
             return Action::Again;
         }
         if min_remaining > 0 {

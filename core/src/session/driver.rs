@@ -377,6 +377,8 @@ impl Driver {
                     is_fresh: true,
                 })
             }
+            // Says nothing about the server.
+            Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
             Err(error) => {
                 count(&self.counters.failed);
                 let kept = replaces.map(|kept| kept.life());
@@ -388,7 +390,8 @@ impl Driver {
                 };
                 self.tell(&key, &failed);
                 let steady = self.client.clock().steady_now();
-                if self.outages().failed(&error, steady) {
+                let is_news = self.outages().failed(&error, steady);
+                if is_news {
                     self.client.events().tell(&event::Event::OutageBegan {
                         token_id: token.id.clone(),
                         error: error.clone(),
@@ -413,7 +416,9 @@ impl Driver {
         };
         self.tell(key, &Event::Minted { replaces });
         let steady = self.client.clock().steady_now();
-        if let Some(lasted) = self.outages().succeeded(failure.as_ref(), steady) {
+        // The lock is not held while others are told.
+        let over = self.outages().succeeded(failure.as_ref(), steady);
+        if let Some(lasted) = over {
             self.client.events().tell(&event::Event::OutageEnded {
                 token_id: token_id.to_owned(),
                 lasted,

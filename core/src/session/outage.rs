@@ -25,9 +25,11 @@ fn sort(error: &Error) -> String {
 impl Outages {
     /// Notes a failure, and answers whether it is news.
     pub(super) fn failed(&mut self, error: &Error, steady: Duration) -> bool {
-        let is_news = self.0.len() < MOST && !self.0.contains_key(&sort(error));
+        let sort = sort(error);
+        let has_room = sort.is_empty() || self.0.len() < MOST;
+        let is_news = has_room && !self.0.contains_key(&sort);
         if is_news {
-            self.0.insert(sort(error), steady);
+            self.0.insert(sort, steady);
         }
         is_news
     }

@@ -13,7 +13,7 @@ use super::decide::{Action, Event};
 use super::driver::{Carrier, Counters, Driver, Found, Seat, count};
 use super::source::TokenSource;
 use crate::cancel::Cancel;
-use crate::client::Client;
+use crate::client::{Client, dead_at_birth};
 use crate::clock::millis;
 use crate::error::{ApiError, Error, KsFailure, Result};
 use crate::event;
@@ -24,6 +24,8 @@ use crate::seam::random::chance;
 const RENEW_WHEN_LEFT: f64 = 0.25;
 /// How long a caller with a good session waits for its renewal, unless told otherwise.
 const RENEWAL_WAIT: Duration = Duration::from_millis(50);
+/// How often a caller waits for another session in place of one that does not do.
+const MOST_ROUNDS: usize = 2;
 
 /// Settings of a [`SessionProvider`]. Cloning it makes the same provider again for another client, as
 /// a forked child needs it.
@@ -306,7 +308,9 @@ impl SessionProvider {
             .sender()
             .in_time(driver.cache.get(key))
             .await?;
+        let mut rounds = 0..MOST_ROUNDS;
         loop {
+            let is_last = rounds.next().is_none();
             let (action, seat) = driver.ask(key, kept.as_ref(), wanted);
             let seat = match (action, seat, &kept) {
                 (Action::Refuse(error), ..) => return Err(error),
@@ -321,7 +325,15 @@ impl SessionProvider {
                     driver.say_short(&session, min_remaining);
                     return Ok(session);
                 }
-                // Somebody else's, who had a smaller wish. What this one mints now is fresh.
+                // Others fill the cache with sessions that are too short, or everything takes too long.
+                Outcome::Old(session) if is_last => {
+                    if session.life().left(&driver.now()) <= 0 {
+                        return Err(dead_at_birth(&session.token_id));
+                    }
+                    driver.say_short(&session, min_remaining);
+                    return Ok(session);
+                }
+                // Somebody else's, who had a smaller wish, or one that has ended. The next one is fresh.
                 Outcome::Old(session) => kept = Some(session),
             }
         }

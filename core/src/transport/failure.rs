@@ -10,16 +10,19 @@ use super::progress::Phase;
 use super::proxy::Proxy;
 use crate::connect_cause::ConnectCause;
 
-/// What to tell the caller of a request that got no answer; `through`: the proxy that it was to go by.
+/// What to tell the caller of a request that got no answer; `through`: the proxy that it was to go by,
+/// `once`: it must not be done twice.
 pub(super) fn failure(
     error: &reqwest::Error,
     phase: Phase,
     through: Option<&Proxy>,
+    once: bool,
 ) -> TransportError {
     // A server that refuses this side's certificate says so after this side has taken the handshake
-    // for finished and has sent; it has handed nothing on.
-    if phase == Phase::Sending && !is_our_certificate_refused(error) {
-        return TransportError::Interrupted(innermost(error));
+    // for finished and has sent; most likely it has handed nothing on. What must not be done twice stays
+    // in doubt: the same alert can come at any time.
+    if phase == Phase::Sending && (once || !is_our_certificate_refused(error)) {
+        return interrupted(error);
     }
     let cause = cause(error, through.is_some());
     let mut text = if cause == ConnectCause::Timeout {
@@ -31,6 +34,11 @@ pub(super) fn failure(
         text = format!("by the proxy {}: {text}", proxy.address());
     }
     TransportError::NotSent(cause, text)
+}
+
+/// The connection broke after the request had begun to leave.
+pub(super) fn interrupted(error: &reqwest::Error) -> TransportError {
+    TransportError::Interrupted(innermost(error))
 }
 
 fn cause(error: &reqwest::Error, through_proxy: bool) -> ConnectCause {

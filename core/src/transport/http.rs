@@ -6,13 +6,12 @@ use std::sync::Arc;
 use reqwest::header::{self, HeaderMap, HeaderValue};
 
 use super::body::{Gathered, LeavingBody};
-use super::failure::{failure, innermost};
+use super::failure::{failure, innermost, interrupted};
 use super::proxy::Proxy;
 use super::resolver::Resolver;
 use super::tls::tls_config;
 use super::{
-    BoxFuture, Phase, Transport, TransportAnswer, TransportError, TransportOptions,
-    TransportRequest,
+    BoxFuture, Transport, TransportAnswer, TransportError, TransportOptions, TransportRequest,
 };
 use crate::error::{Error, Result};
 
@@ -113,7 +112,7 @@ impl HttpTransport {
                     .proxy
                     .as_ref()
                     .filter(|proxy| proxy.carries(&request.url));
-                failure(&error, progress.phase(), through)
+                failure(&error, progress.phase(), through, request.new_connection)
             })?;
         let text = |name| {
             let value: Option<&HeaderValue> = response.headers().get(name);
@@ -134,7 +133,7 @@ impl HttpTransport {
         while let Some(chunk) = response
             .chunk()
             .await
-            .map_err(|error| failure(&error, Phase::Sending, None))?
+            .map_err(|error| interrupted(&error))?
         {
             body.push(chunk)?;
         }

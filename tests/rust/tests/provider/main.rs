@@ -5,6 +5,7 @@
 mod caches;
 mod failures;
 mod gets;
+mod landing;
 mod panics;
 mod proofs;
 mod refusals;
