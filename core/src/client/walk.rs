@@ -263,10 +263,12 @@ impl Walk {
             self.skip = offset / 2;
             return self.nothing_new(page.total_count);
         }
+        // A page that shows a token twice gives it once.
+        let mut on_page = HashSet::new();
         let fresh: Vec<AppToken> = page
             .tokens
             .iter()
-            .filter(|token| !is_seen(token))
+            .filter(|token| !is_seen(token) && on_page.insert(token.id.as_str()))
             .cloned()
             .collect();
         let end = offset.saturating_add(shown);
