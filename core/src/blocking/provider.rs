@@ -18,6 +18,7 @@ use crate::session::SessionProviderBuilder;
 pub struct SessionProvider {
     client: Arc<Client>,
     builder: SessionProviderBuilder,
+    made_in: u32,
     current: ArcSwapOption<Provider>,
 }
 
@@ -43,6 +44,7 @@ impl SessionProvider {
         Self {
             client,
             builder,
+            made_in: std::process::id(),
             current: ArcSwapOption::empty(),
         }
     }
@@ -69,7 +71,11 @@ impl SessionProvider {
             let process = self.client.process()?;
             let client = process.client.clone().ok_or_else(forked)?;
             let carrier = Some(process.carrier());
-            let provider = Some(self.builder.clone().build_with(client, carrier));
+            let mut builder = self.builder.clone();
+            if self.made_in != std::process::id() {
+                builder = builder.for_child();
+            }
+            let provider = Some(builder.build_with(client, carrier));
             let fresh = Some(Arc::new(Provider { process, provider }));
             // Whoever was first keeps its provider: there must be one only.
             drop(self.current.compare_and_swap(&current, fresh));

@@ -102,6 +102,14 @@ pub trait SessionCache: fmt::Debug + Send + Sync {
 
     /// Forgets the key's session if it is still the one with this KS, and answers whether it was.
     fn remove<'a>(&'a self, key: &'a SessionKey, ks: &'a Secret) -> BoxFuture<'a, bool>;
+
+    /// The cache that a [`crate::blocking::SessionProvider`] uses in a forked child; `None`: this one.
+    ///
+    /// A cache with locks, connections or threads of its own must give another: at the moment of the fork
+    /// another thread may have held a lock, which nobody in the child will ever release.
+    fn for_child(&self) -> Option<Arc<dyn SessionCache>> {
+        None
+    }
 }
 
 /// Keeps sessions in memory, and of more than fit those that were asked for last.
@@ -195,5 +203,9 @@ impl SessionCache for MemoryCache {
             let is_it = kept.get(key).is_some_and(|cached| cached.session.ks == *ks);
             is_it && kept.remove(key).is_some()
         })
+    }
+
+    fn for_child(&self) -> Option<Arc<dyn SessionCache>> {
+        Some(Arc::new(Self::new(self.capacity)))
     }
 }

@@ -25,6 +25,8 @@ use crate::transport::BoxFuture;
 
 /// The life of a session of which nobody says how long it is.
 const ASSUMED_LIFE: Duration = Duration::from_secs(300);
+/// How much longer than it was asked to a session may live before its expiry is not believed.
+const TOLERATED: Duration = Duration::from_secs(86_400);
 /// Below this many keys with something going on nobody looks for what can be forgotten.
 const SWEEP_AT_LEAST: usize = 1024;
 /// Newest first: what tokens should have, what tokens have that were created without one, the rest.
@@ -443,9 +445,13 @@ impl Driver {
             .chain(credentials.session_duration)
             .min()
             .unwrap_or(ASSUMED_LIFE);
-        let expiry = *session
-            .expiry
-            .get_or_insert(started_at.saturating_add(millis(assumed) / 1000));
+        let life = |life: Duration| started_at.saturating_add(millis(life) / 1000);
+        let mut expiry = session.expiry.unwrap_or_else(|| life(assumed));
+        if let Some(asked) = key.duration {
+            // Of one that lives for much longer than was asked for, either the expiry lies or the clocks do.
+            expiry = expiry.min(life(asked.saturating_add(TOLERATED)));
+        }
+        session.expiry = Some(expiry);
         if in_ms(expiry) <= now {
             return Err(dead_at_birth(&credentials.id));
         }

@@ -106,6 +106,13 @@ impl SessionProviderBuilder {
         self.build_with(client, None)
     }
 
+    /// The same for a forked child.
+    pub(crate) fn for_child(mut self) -> Self {
+        let own = self.cache.as_ref().and_then(|cache| cache.for_child());
+        self.cache = own.or(self.cache);
+        self
+    }
+
     /// Makes the provider. Renewals that their caller leaves go to the carrier, or without one to the
     /// tokio runtime that the caller is in.
     pub(crate) fn build_with(self, client: Client, carrier: Option<Carrier>) -> SessionProvider {

@@ -9,6 +9,8 @@ use kaltura_app_token::{
     BoxFuture, CachedSession, Clock, MemoryCache, Secret, SessionCache, SessionKey, SessionProvider,
 };
 
+use crate::stub::Stub;
+use crate::virtual_time::VirtualClock;
 use crate::world::{ID, pass, seconds, settle, source, world};
 
 #[tokio::test(start_paused = true)]
@@ -28,6 +30,8 @@ async fn a_caller_that_is_left_half_way_gets_no_session_that_has_ended_since() {
     let now = i64::try_from(clock.unix_now().as_secs()).unwrap();
     assert!(session.expiry.unwrap() > now, "{session:?} at {now}");
 }
+
+const KS: &str = "djJ8-session-of-the-stub";
 
 /// Takes its time to keep a session.
 #[derive(Debug)]
@@ -98,4 +102,19 @@ async fn a_store_whose_copies_do_not_agree_makes_no_loop() {
     assert!(session.is_ok(), "{session:?}");
     let looks = cache.0.load(Ordering::SeqCst);
     assert!(looks <= 8, "{looks}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expiry_far_beyond_what_was_asked_for_does_not_make_a_session_immortal() {
+    // In milliseconds, and the last that there is.
+    for expiry in ["1800003600000", "9223372036854775807"] {
+        let clock = VirtualClock::new(0);
+        let stub = Stub::new(move |_| format!(r#"{{"ks":"{KS}","expiry":{expiry}}}"#));
+        let provider = SessionProvider::new(stub.client(&clock), source());
+        let key = SessionKey::new().duration(seconds(600));
+        provider.get(&key).await.unwrap();
+        pass(seconds(2 * 86_400)).await;
+        provider.get(&key).await.unwrap();
+        assert_eq!(stub.exchanges(), 2, "{expiry}");
+    }
 }
