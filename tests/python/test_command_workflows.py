@@ -168,6 +168,9 @@ class TestRotate:
         assert "APP_TOKEN_ID_NOT_FOUND" in second["error"]
         assert "error: 0_unknown0 was not replaced: APP_TOKEN_ID_NOT_FOUND" in ended.err
         assert_silent(ended, sandbox)
+        many = shell.new("rotate", *[f"0_unknown{n}" for n in range(20)], "-o", "t-{id}")
+        assert many.err.count("was not replaced") == 20
+        assert many.err.count("hint: ") == 1
         lines = shell.new(*words[:2], "-o", "t", "--format", "jsonl").lines
         assert [json.loads(line)["oldId"] for line in lines] == [old.id]
 

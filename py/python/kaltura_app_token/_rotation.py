@@ -336,6 +336,8 @@ def _report(args: argparse.Namespace, outcomes: Sequence[_native.Rotated], targe
     """Says what came of each rotation: on stdout, unless that is where the tokens went."""
     code = 0
     documents: list[dict[str, object]] = []
+    # What many have in common is said once: the hint of a failure, and the command that goes on.
+    said: set[str] = set()
     for rotated in outcomes:
         error = rotated.error
         finish = _same(rotated.finish, args, target) if rotated.finish else []
@@ -352,9 +354,12 @@ def _report(args: argparse.Namespace, outcomes: Sequence[_native.Rotated], targe
         lines = [_in_words(rotated)] if error is None else []
         if error is not None:
             code = code or exit_code(error)
-            fail(f"{PROGRAM}: error: {_failure(rotated, args)}: {error.message}", error.hint)
-        if finish:
+            hint = None if error.hint in said else error.hint
+            fail(f"{PROGRAM}: error: {_failure(rotated, args)}: {error.message}", hint)
+            said.add(error.hint or "")
+        if finish and shlex.join(finish) not in said:
             lines.append(f"  finish with: {shlex.join(finish)}")
+            said.add(shlex.join(finish))
         for line in lines if args.format == "text" else ():
             if error is not None or target.takes_stdout:
                 note(line)
