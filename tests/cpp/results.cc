@@ -29,7 +29,7 @@ int main() {
     auto source = kat::token_source::value(token->id(), *token->value());
     auto provider = kat::provider::make(client, *source);
     CHECK(provider && provider->get()->user_id() == "alice");
-    auto longest = provider->get(kat::session_key().duration(1).min_remaining(2));
+    auto longest = provider->get(kat::session_key().duration(3).min_remaining(5));
     CHECK(longest && !longest->ks().empty());
     std::size_t seen = 0;
     auto walk = client.tokens();
