@@ -456,3 +456,16 @@ async fn a_walk_that_was_left_in_a_select_holds_up_no_other_call() {
     );
     assert!(walk.next().await.is_none());
 }
+
+#[tokio::test]
+async fn a_page_that_shows_a_token_twice_gives_it_once() {
+    let server = ListServer::new(rows(10, 10), |rows, asked| {
+        let mut shown = filtered(rows, asked);
+        shown.extend(shown.first().cloned());
+        let count = shown.len();
+        (shown, Some(count))
+    });
+    let walked = server.walk(ListOptions::default()).await;
+    let distinct: BTreeSet<_> = walked.ids.iter().collect();
+    assert_eq!((distinct.len(), walked.ids.len()), (10, 10));
+}
