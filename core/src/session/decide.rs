@@ -189,7 +189,8 @@ struct Failure {
 #[derive(Clone, Debug)]
 struct Refusal {
     backoff: Backoff,
-    token_id: String,
+    /// Unknown of a session that was not kept any more.
+    token_id: Option<String>,
     ks: u64,
 }
 
@@ -253,10 +254,11 @@ impl KeyState {
                     _,
                 )
                 | (KsFailure::LoggedOut, None) => Action::Refuse(error.clone()),
-                (KsFailure::Expired | KsFailure::LoggedOut, Some((token_id, current)))
-                    if current == ks && !has_expired =>
+                (KsFailure::Expired | KsFailure::LoggedOut, kept)
+                    if !has_expired && kept.is_none_or(|(_, current)| current == ks) =>
                 {
                     let wait = move |first, count| backoff(first, count, LONGEST_BACKOFF, chance);
+                    let token_id = kept.map(|(token_id, _)| token_id);
                     self.rejected(reason, error, (token_id, ks), wait, now)
                 }
                 // It has been replaced, has lived its life, or has done what it was for.
@@ -290,7 +292,7 @@ impl KeyState {
     }
 
     /// What can be had of a wish: one that no session fulfils must not mint one with every call.
-    fn attainable(&self, min_remaining: i64) -> i64 {
+    pub(super) fn attainable(&self, min_remaining: i64) -> i64 {
         match self.shortfall {
             Some(shortfall) if shortfall.most < min_remaining => 0,
             _ => min_remaining,
@@ -362,18 +364,21 @@ impl KeyState {
         &mut self,
         reason: KsFailure,
         error: &Error,
-        (token_id, ks): (&str, u64),
+        (token_id, ks): (Option<&str>, u64),
         wait: impl Fn(Duration, u32) -> Duration,
         now: &Now,
     ) -> Action {
-        let before = self
-            .refusal
-            .as_ref()
-            .filter(|refusal| refusal.backoff.is_recent(now) && refusal.token_id == token_id);
+        let before = self.refusal.as_ref().filter(|refusal| {
+            // One that is not kept any more may be of the same token.
+            let is_another = token_id
+                .zip(refusal.token_id.as_deref())
+                .is_some_and(|(now, before)| now != before);
+            refusal.backoff.is_recent(now) && !is_another
+        });
         let is_known = before.is_some_and(|refusal| refusal.ks == ks);
         if !is_known {
             if let Some(left) = before.and_then(|refusal| refusal.backoff.left(now)) {
-                if now.steady < self.look_at {
+                if token_id.is_none() || now.steady < self.look_at {
                     return Action::Refuse(not_before(error, left));
                 }
                 self.look_at = now.steady.saturating_add(LOOK_AGAIN);
@@ -389,7 +394,7 @@ impl KeyState {
                     count,
                     until: now.steady.saturating_add(wait(first, count)),
                 },
-                token_id: token_id.to_owned(),
+                token_id: token_id.map(str::to_owned),
                 ks,
             });
             self.look_at = now.steady;

@@ -261,6 +261,13 @@ fn replacements_that_are_refused_are_replaced_ever_more_rarely_and_kept_meanwhil
             );
             now += wait;
         }
+        // One that no cache keeps any more counts as well.
+        let before = state.clone();
+        let (_, action) = before.step(
+            &rejected(KsFailure::Expired, 99, None, &error),
+            &at(now - 1),
+        );
+        assert_eq!(name(&action), "refuse", "{reason:?}");
         // A session that lives until it is renewed ends the row.
         let (state, _) = state.step(&Event::Minted { replaces: true }, &at(now));
         assert!(state.is_empty());

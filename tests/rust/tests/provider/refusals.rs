@@ -141,6 +141,33 @@ async fn replacements_that_are_refused_as_well_are_minted_ever_more_rarely() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn refused_sessions_that_no_cache_keeps_any_more_are_replaced_ever_more_rarely_as_well() {
+    let (stub, clock, _) = world();
+    let provider = SessionProvider::builder(source())
+        .capacity(1)
+        .build(stub.client(&clock));
+    let (refused, other) = (
+        SessionKey::new().user_id("refused"),
+        SessionKey::new().user_id("other"),
+    );
+    let mut session = provider.get(&refused).await.unwrap();
+    let mut replaced = 0;
+    for _ in 0..100 {
+        // Takes its place in the cache.
+        provider.get(&other).await.unwrap();
+        if let Ok(new) = provider.reject(&session, KsFailure::Expired).await {
+            session = new;
+            replaced += 1;
+        }
+    }
+    assert_eq!(replaced, 1, "at once");
+    pass(seconds(2)).await;
+    provider.get(&other).await.unwrap();
+    let replaced = provider.reject(&session, KsFailure::Expired).await;
+    assert_ne!(replaced.unwrap(), session, "after the wait");
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_refuses_every_session_takes_none_from_those_who_find_them_good() {
     for reason in [KsFailure::Expired, KsFailure::LoggedOut] {
         let (stub, _, provider) = world();
