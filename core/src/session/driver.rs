@@ -250,13 +250,15 @@ impl Driver {
                 return (action, None);
             }
             let key = Arc::new(key.clone());
-            let seat = self.seat(&mut keys, key, kept, matches!(action, Action::Renew));
+            let is_renewal = matches!(action, Action::Renew);
+            let seat = self.seat(&mut keys, key, kept, min_remaining, is_renewal);
             return (action, Some(seat));
         };
         let key = Arc::clone(shared);
         let action = keys.tell(&key, &event, &now);
-        let seat = matches!(action, Action::Renew | Action::Wait)
-            .then(|| self.seat(&mut keys, key, kept, matches!(action, Action::Renew)));
+        let is_renewal = matches!(action, Action::Renew);
+        let seat = (is_renewal || matches!(action, Action::Wait))
+            .then(|| self.seat(&mut keys, key, kept, min_remaining, is_renewal));
         (action, seat)
     }
 
@@ -265,14 +267,17 @@ impl Driver {
         keys: &mut Keys,
         key: Arc<SessionKey>,
         kept: Option<&Arc<CachedSession>>,
+        min_remaining: i64,
         is_renewal: bool,
     ) -> Seat {
         let slot = keys.by_key.entry(Arc::clone(&key)).or_default();
+        let wish = slot.state.attainable(min_remaining);
         let sourced = &mut slot.sourced;
         let joined = slot.flight.join(MINTING, self.client.sender().age(), || {
             let (tell, told) = watch::channel(false);
             *sourced = Some(told);
-            Box::pin(Arc::clone(self).mint_or_reuse(Arc::clone(&key), kept.cloned(), tell))
+            let (this, key) = (Arc::clone(self), Arc::clone(&key));
+            Box::pin(this.mint_or_reuse(key, kept.cloned(), wish, tell))
         });
         self.counters.waiting.fetch_add(1, Ordering::Relaxed);
         Seat {
@@ -328,11 +333,13 @@ impl Driver {
         }
     }
 
-    /// Mints a session, unless somebody else has done so since the caller looked.
+    /// Mints a session, unless somebody else has done so since the caller looked, and it lives for as long
+    /// as this caller wants.
     async fn mint_or_reuse(
         self: Arc<Self>,
         key: Arc<SessionKey>,
         replaces: Option<Arc<CachedSession>>,
+        min_remaining: i64,
         sourced: watch::Sender<bool>,
     ) -> Result<Landed> {
         let kept = self.client.sender().in_time(self.cache.get(&key)).await?;
@@ -340,7 +347,7 @@ impl Driver {
             let is_another = replaces
                 .as_ref()
                 .is_none_or(|replaces| replaces.session.ks != kept.session.ks);
-            is_another && kept.life().is_good(&self.now(), 0)
+            is_another && kept.life().is_good(&self.now(), min_remaining)
         });
         if let Some(session) = kept {
             self.settle(&key, &session.token_id, false);
