@@ -27,6 +27,8 @@ use crate::transport::BoxFuture;
 const ASSUMED_LIFE: Duration = Duration::from_secs(300);
 /// How much longer than it was asked to a session may live before its expiry is not believed.
 const TOLERATED: Duration = Duration::from_secs(86_400);
+/// No session lives longer, a hundred years: an expiry beyond counts as none where nothing was asked for.
+const LONGEST_LIFE: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// Below this many keys with something going on nobody looks for what can be forgotten.
 const SWEEP_AT_LEAST: usize = 1024;
 /// Newest first: what tokens should have, what tokens have that were created without one, the rest.
@@ -445,19 +447,19 @@ impl Driver {
         let took = self.client.clock().steady_now().saturating_sub(asked);
         let now = self.now().likely;
         let started_at = now.saturating_sub(millis(took)).div_euclid(1000);
-        let is_estimated = session.expiry.is_none();
-        let assumed = key
-            .duration
-            .into_iter()
-            .chain(credentials.session_duration)
-            .min()
-            .unwrap_or(ASSUMED_LIFE);
+        let known = key.duration.into_iter().chain(credentials.session_duration);
+        let asked = known.min();
         let life = |life: Duration| started_at.saturating_add(millis(life) / 1000);
-        let mut expiry = session.expiry.unwrap_or_else(|| life(assumed));
-        if let Some(asked) = key.duration {
-            // Of one that lives for much longer than was asked for, either the expiry lies or the clocks do.
-            expiry = expiry.min(life(asked.saturating_add(TOLERATED)));
-        }
+        // Of one that lives for much longer than was asked for, either the expiry lies or the clocks do.
+        let named = match asked {
+            Some(asked) => {
+                let furthest = life(asked.saturating_add(TOLERATED));
+                session.expiry.map(|expiry| expiry.min(furthest))
+            }
+            None => session.expiry.filter(|expiry| *expiry < life(LONGEST_LIFE)),
+        };
+        let is_estimated = named.is_none();
+        let expiry = named.unwrap_or_else(|| life(asked.unwrap_or(ASSUMED_LIFE)));
         session.expiry = Some(expiry);
         if in_ms(expiry) <= now {
             return Err(dead_at_birth(&credentials.id));
