@@ -23,7 +23,7 @@ pub struct CachedSession {
     pub started_at: i64,
     /// The id of the token that it was minted from.
     pub token_id: String,
-    /// Whether the server named no expiry, so that it is what was asked for, or less.
+    /// Whether the server named no expiry that can be, so that it is what was asked for, or less.
     pub is_estimated: bool,
 }
 

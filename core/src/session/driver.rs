@@ -27,6 +27,8 @@ use crate::transport::BoxFuture;
 const ASSUMED_LIFE: Duration = Duration::from_secs(300);
 /// How much longer than it was asked to a session may live before its expiry is not believed.
 const TOLERATED: Duration = Duration::from_secs(86_400);
+/// No session lives longer, a hundred years: an expiry beyond counts as none where nothing was asked for.
+const LONGEST_LIFE: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// Below this many keys with something going on nobody looks for what can be forgotten.
 const SWEEP_AT_LEAST: usize = 1024;
 /// Newest first: what tokens should have, what tokens have that were created without one, the rest.
@@ -250,13 +252,15 @@ impl Driver {
                 return (action, None);
             }
             let key = Arc::new(key.clone());
-            let seat = self.seat(&mut keys, key, kept, matches!(action, Action::Renew));
+            let is_renewal = matches!(action, Action::Renew);
+            let seat = self.seat(&mut keys, key, kept, min_remaining, is_renewal);
             return (action, Some(seat));
         };
         let key = Arc::clone(shared);
         let action = keys.tell(&key, &event, &now);
-        let seat = matches!(action, Action::Renew | Action::Wait)
-            .then(|| self.seat(&mut keys, key, kept, matches!(action, Action::Renew)));
+        let is_renewal = matches!(action, Action::Renew);
+        let seat = (is_renewal || matches!(action, Action::Wait))
+            .then(|| self.seat(&mut keys, key, kept, min_remaining, is_renewal));
         (action, seat)
     }
 
@@ -265,14 +269,17 @@ impl Driver {
         keys: &mut Keys,
         key: Arc<SessionKey>,
         kept: Option<&Arc<CachedSession>>,
+        min_remaining: i64,
         is_renewal: bool,
     ) -> Seat {
         let slot = keys.by_key.entry(Arc::clone(&key)).or_default();
+        let wish = slot.state.attainable(min_remaining);
         let sourced = &mut slot.sourced;
         let joined = slot.flight.join(MINTING, self.client.sender().age(), || {
             let (tell, told) = watch::channel(false);
             *sourced = Some(told);
-            Box::pin(Arc::clone(self).mint_or_reuse(Arc::clone(&key), kept.cloned(), tell))
+            let (this, key) = (Arc::clone(self), Arc::clone(&key));
+            Box::pin(this.mint_or_reuse(key, kept.cloned(), wish, tell))
         });
         self.counters.waiting.fetch_add(1, Ordering::Relaxed);
         Seat {
@@ -328,11 +335,13 @@ impl Driver {
         }
     }
 
-    /// Mints a session, unless somebody else has done so since the caller looked.
+    /// Mints a session, unless somebody else has done so since the caller looked, and it lives for as long
+    /// as this caller wants.
     async fn mint_or_reuse(
         self: Arc<Self>,
         key: Arc<SessionKey>,
         replaces: Option<Arc<CachedSession>>,
+        min_remaining: i64,
         sourced: watch::Sender<bool>,
     ) -> Result<Landed> {
         let kept = self.client.sender().in_time(self.cache.get(&key)).await?;
@@ -340,7 +349,7 @@ impl Driver {
             let is_another = replaces
                 .as_ref()
                 .is_none_or(|replaces| replaces.session.ks != kept.session.ks);
-            is_another && kept.life().is_good(&self.now(), 0)
+            is_another && kept.life().is_good(&self.now(), min_remaining)
         });
         if let Some(session) = kept {
             self.settle(&key, &session.token_id, false);
@@ -438,19 +447,19 @@ impl Driver {
         let took = self.client.clock().steady_now().saturating_sub(asked);
         let now = self.now().likely;
         let started_at = now.saturating_sub(millis(took)).div_euclid(1000);
-        let is_estimated = session.expiry.is_none();
-        let assumed = key
-            .duration
-            .into_iter()
-            .chain(credentials.session_duration)
-            .min()
-            .unwrap_or(ASSUMED_LIFE);
+        let known = key.duration.into_iter().chain(credentials.session_duration);
+        let asked = known.min();
         let life = |life: Duration| started_at.saturating_add(millis(life) / 1000);
-        let mut expiry = session.expiry.unwrap_or_else(|| life(assumed));
-        if let Some(asked) = key.duration {
-            // Of one that lives for much longer than was asked for, either the expiry lies or the clocks do.
-            expiry = expiry.min(life(asked.saturating_add(TOLERATED)));
-        }
+        // Of one that lives for much longer than was asked for, either the expiry lies or the clocks do.
+        let named = match asked {
+            Some(asked) => {
+                let furthest = life(asked.saturating_add(TOLERATED));
+                session.expiry.map(|expiry| expiry.min(furthest))
+            }
+            None => session.expiry.filter(|expiry| *expiry < life(LONGEST_LIFE)),
+        };
+        let is_estimated = named.is_none();
+        let expiry = named.unwrap_or_else(|| life(asked.unwrap_or(ASSUMED_LIFE)));
         session.expiry = Some(expiry);
         if in_ms(expiry) <= now {
             return Err(dead_at_birth(&credentials.id));

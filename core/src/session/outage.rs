@@ -9,9 +9,19 @@ use crate::error::Error;
 /// Of more different troubles at the same time nobody has to hear.
 const MOST: usize = 16;
 
-/// What is wrong now, by its sort, and since when by the steady clock.
+/// One that nobody has met for so long makes room for another.
+const REMEMBER: Duration = Duration::from_secs(600);
+
+/// What is wrong now, by its sort.
 #[derive(Debug, Default)]
-pub(super) struct Outages(BTreeMap<String, Duration>);
+pub(super) struct Outages(BTreeMap<String, Outage>);
+
+/// By the steady clock.
+#[derive(Debug)]
+struct Outage {
+    since: Duration,
+    failed_last: Duration,
+}
 
 /// What will pass is one trouble, whatever it looks like from call to call; the rest is told apart.
 fn sort(error: &Error) -> String {
@@ -26,12 +36,24 @@ impl Outages {
     /// Notes a failure, and answers whether it is news.
     pub(super) fn failed(&mut self, error: &Error, steady: Duration) -> bool {
         let sort = sort(error);
-        let has_room = sort.is_empty() || self.0.len() < MOST;
-        let is_news = has_room && !self.0.contains_key(&sort);
-        if is_news {
-            self.0.insert(sort, steady);
+        if let Some(known) = self.0.get_mut(&sort) {
+            known.failed_last = steady;
+            return false;
         }
-        is_news
+        if !sort.is_empty() && self.0.len() >= MOST {
+            self.0.retain(|sort, it| {
+                sort.is_empty() || steady.saturating_sub(it.failed_last) < REMEMBER
+            });
+            if self.0.len() >= MOST {
+                return false;
+            }
+        }
+        let outage = Outage {
+            since: steady,
+            failed_last: steady,
+        };
+        self.0.insert(sort, outage);
+        true
     }
 
     /// Notes a success after that failure of the same key, if there was one; answers how long what is
@@ -44,7 +66,8 @@ impl Outages {
         // A server that answers one key is there for all.
         let is_back = self.0.remove("");
         let over = before.and_then(|error| self.0.remove(&sort(error)));
-        let since = is_back.into_iter().chain(over).min()?;
+        let over = is_back.into_iter().chain(over);
+        let since = over.map(|outage| outage.since).min()?;
         Some(steady.saturating_sub(since))
     }
 }

@@ -32,7 +32,7 @@ pub struct TokenCredentials {
     /// The token's hash type, where the source knows it; it wins over the provider's.
     pub hash_type: Option<HashType>,
     /// How long the token lets its sessions live, where the source knows it: it counts when the server
-    /// names no expiry.
+    /// names no expiry, or one more than a day beyond it.
     pub session_duration: Option<Duration>,
 }
 

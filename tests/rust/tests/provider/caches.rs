@@ -177,3 +177,23 @@ async fn providers_can_share_a_cache_of_their_own() {
     assert_eq!(here.get(&key).await.unwrap().ks, renewed.ks);
     assert_eq!(stub.exchanges(), 2);
 }
+
+#[tokio::test]
+async fn a_memory_gives_a_forked_child_an_empty_one_of_the_same_size() {
+    let parents = MemoryCache::new(2);
+    let keep = async |cache: &dyn SessionCache, user: &str| {
+        let session = CachedSession::new("djJ8-session-of-the-stub", "0_aaaaaaaa", 0, 60);
+        cache
+            .put(&SessionKey::new().user_id(user), Arc::new(session))
+            .await;
+    };
+    keep(&parents, "a").await;
+    let childs = parents.for_child().unwrap();
+    let has = async |user: &str| childs.get(&SessionKey::new().user_id(user)).await.is_some();
+    assert!(!has("a").await);
+    for user in ["b", "c", "d"] {
+        keep(&*childs, user).await;
+    }
+    assert!(!has("b").await && has("c").await && has("d").await);
+    assert_eq!(parents.len(), 1);
+}

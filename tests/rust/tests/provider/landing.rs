@@ -99,7 +99,11 @@ async fn a_store_whose_copies_do_not_agree_makes_no_loop() {
         .cache(cache.clone())
         .build(stub.client(&clock));
     let session = provider.get_with(&SessionKey::new(), seconds(1000)).await;
-    assert!(session.is_ok(), "{session:?}");
+    let left = session.unwrap().expiry.unwrap() - now;
+    assert!(
+        left >= 1000,
+        "{left} s, although a fresh one lives for longer"
+    );
     let looks = cache.0.load(Ordering::SeqCst);
     assert!(looks <= 8, "{looks}");
 }
@@ -115,6 +119,19 @@ async fn an_expiry_far_beyond_what_was_asked_for_does_not_make_a_session_immorta
         provider.get(&key).await.unwrap();
         pass(seconds(2 * 86_400)).await;
         provider.get(&key).await.unwrap();
+        assert_eq!(stub.exchanges(), 2, "{expiry}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nor_does_one_that_cannot_be_where_nothing_was_asked_for() {
+    for expiry in ["1800003600000", "9223372036854775807"] {
+        let clock = VirtualClock::new(0);
+        let stub = Stub::new(move |_| format!(r#"{{"ks":"{KS}","expiry":{expiry}}}"#));
+        let provider = SessionProvider::new(stub.client(&clock), source());
+        provider.get(&SessionKey::new()).await.unwrap();
+        pass(seconds(2 * 86_400)).await;
+        provider.get(&SessionKey::new()).await.unwrap();
         assert_eq!(stub.exchanges(), 2, "{expiry}");
     }
 }

@@ -6,6 +6,7 @@ mod caches;
 mod failures;
 mod gets;
 mod landing;
+mod outages;
 mod panics;
 mod proofs;
 mod refusals;
