@@ -388,8 +388,6 @@ impl Driver {
                     is_fresh: true,
                 })
             }
-            // Says nothing about the server.
-            Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
             Err(error) => {
                 count(&self.counters.failed);
                 let kept = replaces.map(|kept| kept.life());
