@@ -15,6 +15,7 @@ use super::options::{
 use super::proof::{exchange, is_final, prove, value_of};
 use super::sink::{HandOver, Sink};
 use super::successor::{marked, new_mark, successor};
+use crate::cancel::{Cancel, cancelled};
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::model::{AppToken, TokenField, TokenFilter, TokenUpdate};
@@ -319,6 +320,10 @@ impl<'a> Rotator<'a> {
                 new
             };
             if entry.state == RotationState::Proved {
+                // The last moment at which the rotation can be undone.
+                if self.client.cancel().is_some_and(Cancel::is_triggered) {
+                    return Err(cancelled());
+                }
                 self.write(entry, RotationState::Delivering, RotationStep::Delivering)
                     .await?;
             }

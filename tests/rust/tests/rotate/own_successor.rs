@@ -85,7 +85,7 @@ async fn what_is_handed_over_is_what_was_proved() {
                 }
             }
             "apptoken.get" if is_proved.load(Ordering::SeqCst) && answer["id"] != json!(old_id) => {
-                answer["token"] = json!("0000000000000000000000000000dead");
+                answer["token"] = json!("another-value");
             }
             _ => {}
         })
