@@ -3,7 +3,7 @@
 //! that it keeps out of errors.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, UNIX_EPOCH};
@@ -141,7 +141,7 @@ impl Sender {
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         let mut work = pin!(work);
-        match poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await {
+        match poll_once(work.as_mut()).await {
             Poll::Ready(done) => done,
             Poll::Pending => self.server.all.and(cancel).guard(work).await,
         }
@@ -151,11 +151,16 @@ impl Sender {
     /// time.
     pub(crate) async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T> {
         let mut work = pin!(work);
-        match poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await {
+        match poll_once(work.as_mut()).await {
             Poll::Ready(done) => Ok(done),
             Poll::Pending => self.begin().within(async { Ok(work.await) }).await,
         }
     }
+}
+
+/// What is there already, without the cost of a limit.
+async fn poll_once<T>(mut work: Pin<&mut impl Future<Output = T>>) -> Poll<T> {
+    poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await
 }
 
 /// One call of a caller's, which may take several requests: all of them within one deadline.
