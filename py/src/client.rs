@@ -1,6 +1,4 @@
-//! `Client`: the core's client as a Python class. It waits for each call, without the interpreter and
-//! looking up for Ctrl-C about every 50 ms; or, bound to an event loop's queue, it submits the call and
-//! answers with a future.
+//! `Client`: the core's client as a Python class.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -10,18 +8,21 @@ use arc_swap::ArcSwapOption;
 use kaltura_app_token as core;
 use kaltura_app_token::blocking;
 use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::apart::Apart;
+use crate::call::make_call;
 use crate::convert::{DurationArg, InstantArg, SecretArg, SessionTypeArg, hash_type};
-use crate::errors::{OrRaise, to_pyerr};
-use crate::interpreter::{self, Inside};
-use crate::logging;
+use crate::errors::OrRaise;
+use crate::fields::{core_profile, list_options, new_token, token_update};
+use crate::interpreter::Inside;
 use crate::model::{AppToken, ResponseProfile, Session, SessionInfo, TokenPage, not_picklable};
+use crate::options::apply_options;
 use crate::queue::LoopQueue;
 use crate::settings::Settings;
+use crate::walk::{Place, Tokens, Walk};
 
 /// Manages an account's tokens and exchanges tokens for sessions.
 #[pyclass(frozen, module = "kaltura_app_token")]
@@ -30,249 +31,6 @@ pub(crate) struct Client {
     client: Arc<Apart<ArcSwapOption<blocking::Client>>>,
     /// Where calls are submitted; without one they are waited for.
     queue: Option<Py<LoopQueue>>,
-}
-
-/// Waits for the core without the interpreter; a signal handler that raises cancels the call. Answers
-/// what it raised beside the value of a call that was faster.
-fn wait<T: Send>(
-    inside: &Inside<'_>,
-    wait: impl FnOnce(&core::Cancel, blocking::Tick<'_>) -> core::Result<T> + Send,
-) -> PyResult<(T, Option<PyErr>)> {
-    let py = inside.py();
-    // Only there does Python run signal handlers; other threads look up for what is to be logged.
-    let handles_signals = interpreter::is_main_thread(py)?;
-    let mut raised = None;
-    let look_up = |py: Python<'_>| {
-        logging::pass_on(py)?;
-        py.check_signals()
-    };
-    let result = inside.detach(|| {
-        let mut tick = || {
-            if !handles_signals && !logging::is_waiting() {
-                return true;
-            }
-            match interpreter::attach(look_up) {
-                Some(Err(signal)) => {
-                    raised = Some(signal);
-                    false
-                }
-                Some(Ok(())) | None => true,
-            }
-        };
-        wait(&core::Cancel::new(), &mut tick)
-    })?;
-    if raised.is_none() {
-        // What came since it looked up last: later it would find the result gone.
-        raised = look_up(py).err();
-    }
-    match (result, raised) {
-        (Ok(value), raised) => Ok((value, raised)),
-        // Ctrl-C wins, but what it left in doubt is not lost.
-        (Err(error), Some(signal)) => {
-            if error.kind() == core::ErrorKind::OutcomeUnknown {
-                signal.set_cause(py, Some(to_pyerr(py, &error)));
-            }
-            Err(signal)
-        }
-        (Err(error), None) => Err(to_pyerr(py, &error)),
-    }
-}
-
-/// The options that every constructor takes, by name.
-fn apply_options(
-    mut builder: core::ClientBuilder,
-    options: Option<&Bound<'_, PyDict>>,
-) -> PyResult<core::ClientBuilder> {
-    let Some(options) = options else {
-        return Ok(builder);
-    };
-    for (name, value) in options {
-        let name: String = name.extract()?;
-        if value.is_none() {
-            continue;
-        }
-        let duration = || value.extract::<DurationArg>().map(|duration| duration.0);
-        builder = match name.as_str() {
-            "admin_session" => builder.admin_session(match value.extract::<String>()?.as_str() {
-                "signed" => core::AdminSession::Signed(core::KsVersion::V2),
-                "signed-v1" => core::AdminSession::Signed(core::KsVersion::V1),
-                "started" => core::AdminSession::Started,
-                _ => {
-                    return Err(PyValueError::new_err(
-                        "admin_session is neither 'signed', 'signed-v1' nor 'started'",
-                    ));
-                }
-            }),
-            "allow_http" => builder.allow_http(value.extract()?),
-            "user_agent" => builder.user_agent(value.extract::<String>()?),
-            "connect_timeout" => builder.connect_timeout(duration()?),
-            "attempt_timeout" => builder.attempt_timeout(duration()?),
-            "total_timeout" => builder.total_timeout(duration()?),
-            "idle_timeout" => builder.idle_timeout(duration()?),
-            "max_retries" => builder.max_retries(value.extract()?),
-            "retry_backoff" => builder.retry_backoff(duration()?),
-            "max_response_bytes" => builder.max_response_bytes(value.extract()?),
-            "proxy" => builder.proxy(value.extract::<String>()?),
-            "ca_file" => builder.ca_file(value.extract::<PathBuf>()?),
-            "network_environment" => builder.network_environment(value.extract()?),
-            _ => return Err(unknown_argument(&name)),
-        };
-    }
-    Ok(builder)
-}
-
-fn unknown_argument(name: &str) -> PyErr {
-    PyTypeError::new_err(format!("got an unexpected keyword argument {name:?}"))
-}
-
-/// The filter of a list, by the API's names in Python's spelling.
-pub(crate) fn apply_filters(
-    filter: &mut core::TokenFilter,
-    filters: Option<&Bound<'_, PyDict>>,
-) -> PyResult<()> {
-    for (name, value) in filters.into_iter().flatten() {
-        let name: String = name.extract()?;
-        if value.is_none() {
-            continue;
-        }
-        let instant = || value.extract::<InstantArg>().map(|instant| Some(instant.0));
-        match name.as_str() {
-            "id_equal" => filter.id_equal = value.extract()?,
-            "id_in" => filter.id_in = Some(value.extract()?),
-            "status_equal" => filter.status_equal = Some(value.extract::<i64>()?.into()),
-            "status_in" => {
-                let statuses = value.extract::<Vec<i64>>()?;
-                filter.status_in = Some(statuses.into_iter().map(Into::into).collect());
-            }
-            "created_at_greater_than_or_equal" => {
-                filter.created_at_greater_than_or_equal = instant()?;
-            }
-            "created_at_less_than_or_equal" => filter.created_at_less_than_or_equal = instant()?,
-            "updated_at_greater_than_or_equal" => {
-                filter.updated_at_greater_than_or_equal = instant()?;
-            }
-            "updated_at_less_than_or_equal" => filter.updated_at_less_than_or_equal = instant()?,
-            "session_user_id_equal" => filter.session_user_id_equal = value.extract()?,
-            "hash_type_equal" => {
-                filter.hash_type_equal = Some(hash_type(&value.extract::<String>()?));
-            }
-            "session_type_equal" => {
-                filter.session_type_equal = Some(value.extract::<SessionTypeArg>()?.0);
-            }
-            "order_by" => {
-                let wanted: String = value.extract()?;
-                let order = core::TokenOrder::ALL
-                    .iter()
-                    .copied()
-                    .find(|(_, name)| *name == wanted);
-                let (order, _) = order.ok_or_else(|| {
-                    PyValueError::new_err(format!(
-                        "order_by: {wanted:?} is none of +createdAt, -createdAt, +updatedAt, -updatedAt"
-                    ))
-                })?;
-                filter.order_by = Some(order);
-            }
-            _ => return Err(unknown_argument(&name)),
-        }
-    }
-    Ok(())
-}
-
-fn list_options(
-    with_secrets: bool,
-    profile: Option<&Bound<'_, ResponseProfile>>,
-    filters: Option<&Bound<'_, PyDict>>,
-) -> PyResult<core::ListOptions> {
-    let mut options = core::ListOptions::default();
-    options.with_secrets = with_secrets;
-    options.response_profile = core_profile(profile);
-    apply_filters(&mut options.filter, filters)?;
-    Ok(options)
-}
-
-fn core_profile(profile: Option<&Bound<'_, ResponseProfile>>) -> Option<core::ResponseProfile> {
-    profile.map(|profile| profile.get().0.clone())
-}
-
-pub(crate) fn new_token(
-    description: Option<String>,
-    hash_type: Option<&str>,
-    session_type: Option<SessionTypeArg>,
-    session_duration: Option<DurationArg>,
-    session_privileges: Option<String>,
-    session_user_id: Option<String>,
-    expiry: Option<InstantArg>,
-) -> core::NewToken {
-    let mut token = core::NewToken::new()
-        .hash_type(hash_type.map(self::hash_type))
-        .session_type(session_type.map(|kind| kind.0));
-    if let Some(text) = description {
-        token = token.description(text);
-    }
-    if let Some(duration) = session_duration {
-        token = token.session_duration(duration.0);
-    }
-    if let Some(text) = session_privileges {
-        token = token.session_privileges(text);
-    }
-    if let Some(text) = session_user_id {
-        token = token.session_user_id(text);
-    }
-    if let Some(instant) = expiry {
-        token = token.expiry(instant.0);
-    }
-    token
-}
-
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the keyword arguments of two Python methods"
-)]
-fn token_update(
-    description: Option<String>,
-    hash_type: Option<&str>,
-    session_type: Option<SessionTypeArg>,
-    session_duration: Option<DurationArg>,
-    session_privileges: Option<String>,
-    session_user_id: Option<String>,
-    expiry: Option<InstantArg>,
-    clear: Vec<String>,
-) -> PyResult<core::TokenUpdate> {
-    let mut update = core::TokenUpdate::new();
-    if let Some(text) = description {
-        update = update.description(text);
-    }
-    if let Some(name) = hash_type {
-        update = update.hash_type(self::hash_type(name));
-    }
-    if let Some(kind) = session_type {
-        update = update.session_type(kind.0);
-    }
-    if let Some(duration) = session_duration {
-        update = update.session_duration(duration.0);
-    }
-    if let Some(text) = session_privileges {
-        update = update.session_privileges(text);
-    }
-    if let Some(text) = session_user_id {
-        update = update.session_user_id(text);
-    }
-    if let Some(instant) = expiry {
-        update = update.expiry(instant.0);
-    }
-    for name in clear {
-        let field = core::TokenField::ALL
-            .iter()
-            .copied()
-            .find(|(_, known)| *known == name);
-        let (field, _) = field.ok_or_else(|| {
-            PyValueError::new_err(format!(
-                "clear: {name:?} is not a field that can be cleared"
-            ))
-        })?;
-        update = update.clear(field);
-    }
-    Ok(update)
 }
 
 impl Client {
@@ -302,43 +60,6 @@ impl Client {
     {
         make_call(py, &*self.open()?, self.queue.as_ref(), call, convert)
     }
-}
-
-/// Makes a call: its result, or a future of it where there is a queue.
-pub(crate) fn make_call<T, F>(
-    py: Python<'_>,
-    client: &blocking::Client,
-    queue: Option<&Py<LoopQueue>>,
-    call: impl FnOnce(core::Client) -> F + Send + 'static,
-    convert: fn(Python<'_>, T) -> PyResult<Py<PyAny>>,
-) -> PyResult<Py<PyAny>>
-where
-    T: Send + 'static,
-    F: Future<Output = core::Result<T>> + Send + 'static,
-{
-    let inside = Inside::enter(py);
-    logging::follow(py)?;
-    if let Some(queue) = queue {
-        return LoopQueue::submit(queue.bind(py), client, call, convert);
-    }
-    let (value, raised) = wait(&inside, |cancel, tick| {
-        client.run(cancel, Some(tick), async move |client| call(client).await)
-    })?;
-    let value = convert(py, value)?;
-    let Some(signal) = raised else {
-        return Ok(value);
-    };
-    // It was done all the same: whoever looks at the cause finds, say, the id of a token.
-    let done = format!(
-        "the call had ended when it was interrupted, with {}",
-        value.bind(py).repr()?
-    );
-    let cause = py
-        .import("kaltura_app_token.errors")?
-        .getattr("CancelledError")?
-        .call1((done,))?;
-    signal.set_cause(py, Some(PyErr::from_value(cause)));
-    Err(signal)
 }
 
 fn token_object(py: Python<'_>, token: core::AppToken) -> PyResult<Py<PyAny>> {
@@ -1009,33 +730,3 @@ impl Client {
         Err(not_picklable("Client"))
     }
 }
-
-/// A walk over all tokens, one page in memory at a time.
-#[pyclass(frozen, module = "kaltura_app_token")]
-pub(crate) struct Tokens(Apart<Mutex<blocking::Tokens>>);
-
-#[pymethods]
-impl Tokens {
-    fn __iter__(this: Py<Self>) -> Py<Self> {
-        this
-    }
-
-    fn __next__(&self, py: Python<'_>) -> PyResult<Option<AppToken>> {
-        let inside = Inside::enter(py);
-        let (next, raised) = wait(&inside, |_, tick| {
-            let mut walk = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            walk.next_with(Some(tick)).transpose()
-        })?;
-        match raised {
-            Some(signal) => Err(signal),
-            None => Ok(next.map(AppToken)),
-        }
-    }
-}
-
-/// A walk over all tokens for an event loop; taken while a page is asked for.
-#[pyclass(frozen, module = "kaltura_app_token")]
-pub(crate) struct Walk(Apart<Place>);
-
-/// Where a walk is while no page of it is being asked for.
-type Place = Arc<Mutex<Option<core::Tokens>>>;

@@ -11,17 +11,21 @@
 
 mod apart;
 mod aside;
+mod call;
 mod client;
 mod convert;
 mod errors;
+mod fields;
 mod interpreter;
 mod ks;
 mod logging;
 mod model;
+mod options;
 mod provider;
 mod queue;
 mod sandbox;
 mod settings;
+mod walk;
 mod workflows;
 
 use pyo3::prelude::*;
@@ -32,7 +36,7 @@ mod _native {
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
 
     #[pymodule_export]
-    use crate::client::{Client, Tokens, Walk};
+    use crate::client::Client;
     #[pymodule_export]
     use crate::ks::{
         KsInfo, PrivilegeLint, describe_ks, dropped_privileges, lint_privileges,
@@ -48,6 +52,8 @@ mod _native {
     use crate::sandbox::{Sandbox, sandbox_main};
     #[pymodule_export]
     use crate::settings::{Settings, read_configuration};
+    #[pymodule_export]
+    use crate::walk::{Tokens, Walk};
     #[pymodule_export]
     use crate::workflows::{
         Audit, Ensured, Finding, RevocationPlan, Rotated, Sink, audit, ensure, plan_revocation,

@@ -10,7 +10,8 @@ use pyo3::prelude::*;
 
 use crate::apart::Apart;
 use crate::aside::Aside;
-use crate::client::{Client, make_call, session_object};
+use crate::call::make_call;
+use crate::client::{Client, session_object};
 use crate::convert::{DurationArg, SecretArg, SessionTypeArg, hash_type};
 use crate::model::{Session, not_picklable};
 use crate::queue::LoopQueue;

@@ -12,9 +12,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::aside::Aside;
-use crate::client::{Client, apply_filters, new_token};
+use crate::client::Client;
 use crate::convert::{DurationArg, InstantArg, SessionTypeArg, hash_type};
 use crate::errors::to_pyerr;
+use crate::fields::{apply_filters, new_token};
 use crate::model::AppToken;
 
 /// Something about a token.

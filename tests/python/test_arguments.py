@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 from conftest import NEW, Shell
-from kaltura_app_token import _arguments, _output, legacy
+from kaltura_app_token import legacy
+from kaltura_app_token.command import arguments
+from kaltura_app_token.command.output import table
+from kaltura_app_token.command.output import text as output_text
 from kaltura_app_token.errors import ConfigError
 
 
-@pytest.mark.parametrize("module", [_arguments, _output, legacy])
+@pytest.mark.parametrize("module", [arguments, output_text, legacy])
 def test_the_examples_in_the_docstrings_are_true(module: object) -> None:
     result = doctest.testmod(module)  # type: ignore[arg-type]
     assert result.attempted > 0
@@ -33,13 +36,13 @@ def test_the_examples_in_the_docstrings_are_true(module: object) -> None:
     ],
 )
 def test_durations(text: str, seconds: int) -> None:
-    assert _arguments.duration(text) == seconds
+    assert arguments.duration(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "-1", "1.5h", "h", "1 h", "1y", "9999999999", "٣"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError):
-        _arguments.duration(text)
+        arguments.duration(text)
 
 
 @pytest.mark.parametrize(
@@ -52,19 +55,19 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
     ],
 )
 def test_instants(text: str, unix: int) -> None:
-    assert _arguments.future(text) == unix
-    assert _arguments.past(text) == unix
+    assert arguments.future(text) == unix
+    assert arguments.past(text) == unix
 
 
 def test_relative_instants() -> None:
     now = time.time()
-    assert abs(_arguments.future("+1h") - now - 3600) < 5
-    assert abs(_arguments.past("1h") - now + 3600) < 5
+    assert abs(arguments.future("+1h") - now - 3600) < 5
+    assert abs(arguments.past("1h") - now + 3600) < 5
 
 
 @pytest.mark.parametrize("text", ["", "soon", "2030-01-01", "2030-01-01T00:00:00", "1h ago", "+"])
 def test_what_is_no_instant_is_refused(text: str) -> None:
-    for kind in (_arguments.future, _arguments.past):
+    for kind in (arguments.future, arguments.past):
         with pytest.raises(argparse.ArgumentTypeError):
             kind(text)
 
@@ -84,7 +87,7 @@ def test_a_secrets_file_loses_its_line_end_only(
 ) -> None:
     path = tmp_path / "secret"
     path.write_bytes(content)
-    assert _arguments.read_secret("--x", str(path)) == secret
+    assert arguments.read_secret("--x", str(path)) == secret
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"  \n", b"one\ntwo\n", b"\xff\xfe", b"x" * 70000])
@@ -92,7 +95,7 @@ def test_a_file_without_one_secret_is_refused(tmp_path: Path, content: bytes) ->
     path = tmp_path / "secret"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match="--x: "):
-        _arguments.read_secret("--x", str(path))
+        arguments.read_secret("--x", str(path))
 
 
 @pytest.mark.parametrize("locale", ["C.UTF-8", "C"])
@@ -137,16 +140,16 @@ def test_a_standard_input_that_is_not_text_is_refused(
     ],
 )
 def test_text_is_wrapped_after_spaces_and_commas(text: str, width: int, lines: list[str]) -> None:
-    assert _output.wrap(text, width) == lines
+    assert table.wrap(text, width) == lines
 
 
 def test_no_wrapped_line_is_wider_than_asked_and_nothing_is_lost() -> None:
     text = "sview:1_aaaaaaaa/1_bbbbbbbb,privacycontext:Mein Portal,e\u0301dit:説明," * 3
     for width in range(2, 60):
-        lines = _output.wrap(text, width)
-        assert all(_output.display_width(line) <= width for line in lines)
+        lines = table.wrap(text, width)
+        assert all(table.display_width(line) <= width for line in lines)
         assert "".join(lines).replace(" ", "") == text.replace(" ", "")
 
 
 def test_times_that_no_calendar_holds_are_not_shown() -> None:
-    assert _output.iso_time(2**62) is None
+    assert output_text.iso_time(2**62) is None

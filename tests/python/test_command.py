@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from conftest import NEW, Ended, Shell, account_of, clean_environment, write_config
-from kaltura_app_token import _tokens, cli
 from kaltura_app_token._native import AppToken
 from kaltura_app_token._version import VERSION
+from kaltura_app_token.command import main, tokens
 from kaltura_app_token.sandbox import Sandbox
 
 FIELDS = [
@@ -295,7 +295,7 @@ class TestUpdate:
         assert after.session_user_id == "jane"
         assert (after.description, after.session_privileges) == ("old", "edit:*")
 
-    @pytest.mark.parametrize("field", sorted(_tokens._CLEARABLE))
+    @pytest.mark.parametrize("field", sorted(tokens._CLEARABLE))
     def test_a_field_can_be_cleared(self, shell: Shell, sandbox: Sandbox, field: str) -> None:
         token = sandbox.client().add_token(
             description="x",
@@ -481,10 +481,10 @@ class TestTheCommandItself:
         for flag in ("-h", "--help"):
             ended = bare.new(flag)
             assert (ended.code, ended.err) == (0, "")
-            assert all(f"\n  {name} " in ended.out for name in cli.COMMANDS)
+            assert all(f"\n  {name} " in ended.out for name in main.COMMANDS)
         assert bare.new("--version").out == f"kaltura-app-token {VERSION}\n"
 
-    @pytest.mark.parametrize("name", list(cli.COMMANDS))
+    @pytest.mark.parametrize("name", list(main.COMMANDS))
     def test_each_command_has_a_help(self, bare: Shell, name: str) -> None:
         ended = bare.new(*name.split(), "--help")
         assert (ended.code, ended.err) == (0, "")

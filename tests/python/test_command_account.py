@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from conftest import NEW, Shell, account_of, write_config
-from kaltura_app_token import Settings, _account, _config, token_hash
+from kaltura_app_token import Settings, token_hash
+from kaltura_app_token.command import account, config
 from kaltura_app_token.sandbox import Sandbox
 
 
@@ -287,10 +288,10 @@ class TestConfig:
             Settings(profile="2", partner_id=2, admin_secret="b", admin_session_duration=60),
             Settings(profile="3", partner_id=3, user_id="c", app_token_id="i"),
         ]
-        places = [_account.Place(str(at), one, []) for at, one in enumerate(settings)]
-        told = _config.effective(places)
+        places = [account.Place(str(at), one, []) for at, one in enumerate(settings)]
+        told = config.effective(places)
         resolved = Settings.resolve(settings, "admin")
-        for attributes in (_config._ACCOUNT, _config._OTHERS, _config._TOKEN):
+        for attributes in (config._ACCOUNT, config._OTHERS, config._TOKEN):
             for name, attribute in attributes.items():
                 value = getattr(resolved, attribute)
                 if name == "serviceUrl" and value is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Shell
-from kaltura_app_token import cli
+from kaltura_app_token.command import main
 
 COMPLETE = """
 source "$1"; shift
@@ -66,9 +66,9 @@ def test_each_shell_can_read_its_script(
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
 def test_every_command_and_option_is_in_every_script(scripts: dict[str, Path], name: str) -> None:
     script = scripts[name].read_text(encoding="utf-8")
-    for command in cli.COMMANDS:
+    for command in main.COMMANDS:
         assert all(word in script for word in command.split())
-        _, parser = cli.load(command)
+        _, parser = main.load(command)
         for action in parser._actions:
             for option in action.option_strings:
                 assert option.lstrip("-") in script

@@ -243,8 +243,8 @@ class TestASignal:
     @pytest.mark.parametrize(
         ("words", "module", "printing"),
         [
-            (["create"], "_tokens", "_print_token"),
-            (["ensure", "--description", "mine"], "_workflows", "print_token"),
+            (["create"], "tokens", "_print_token"),
+            (["ensure", "--description", "mine"], "workflows", "print_token"),
             (["--create"], "legacy", "_print_details"),
         ],
     )
@@ -280,11 +280,12 @@ def run_with(shell: Shell, words: list[str], module: str, name: str, instead: st
     """Runs a command in a process of its own, one of its functions replaced."""
     program = (
         "import os, sys\n"
-        "from kaltura_app_token import _tokens, _workflows, cli, legacy\n"
+        "from kaltura_app_token import legacy\n"
+        "from kaltura_app_token.command import main, tokens, workflows\n"
         "class Panic(BaseException): pass\n"
         "def panic(*_, **__): raise Panic('a secret')\n"
         f"setattr({module}, {name!r}, {instead})\n"
-        f"sys.exit({'legacy' if module == 'legacy' else 'cli'}.main(sys.argv[1:]))\n"
+        f"sys.exit({'legacy' if module == 'legacy' else 'main'}.main(sys.argv[1:]))\n"
     )
     return shell.run(sys.executable, "-c", program, *words)
 
@@ -302,8 +303,8 @@ class TestAFailureNobodyForesaw:
     @pytest.mark.parametrize(
         ("words", "module", "printing"),
         [
-            (["create"], "_tokens", "_print_token"),
-            (["ensure", "--description", "mine"], "_workflows", "print_token"),
+            (["create"], "tokens", "_print_token"),
+            (["ensure", "--description", "mine"], "workflows", "print_token"),
             (["--create"], "legacy", "_print_details"),
         ],
     )
@@ -317,13 +318,13 @@ class TestAFailureNobodyForesaw:
         assert_told(ended, only_token(sandbox), [OLD if module == "legacy" else NEW])
 
     def test_where_nothing_is_created_is_one_line(self, shell: Shell) -> None:
-        ended = run_with(shell, ["list"], "_tokens", "print_tokens", "panic")
+        ended = run_with(shell, ["list"], "tokens", "print_tokens", "panic")
         assert (ended.code, ended.out) == (70, "")
-        assert ended.err == "kaltura-app-token: internal error: Panic in __main__:4\n"
+        assert ended.err == "kaltura-app-token: internal error: Panic in __main__:5\n"
 
 
 def test_the_library_leaves_the_signals_of_its_host_alone(sandbox: Sandbox) -> None:
-    from kaltura_app_token import cli
+    from kaltura_app_token.command import main
 
     before = [signal.getsignal(number) for number, _ in SIGNALS]
     sandbox.client().add_token()
@@ -334,7 +335,7 @@ def test_the_library_leaves_the_signals_of_its_host_alone(sandbox: Sandbox) -> N
             "KALTURA_ADMIN_SECRET": sandbox.admin_secret,
             "KALTURA_SERVICE_URL": sandbox.service_url,
         }
-        assert cli.main(["create", "--quiet"]) == 0
+        assert main.main(["create", "--quiet"]) == 0
     finally:
         os.environ.clear()
         os.environ |= environment

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import NEW, Shell, account_of
-from kaltura_app_token import InvalidSession, PermissionDenied, _ks, open_ks, sign_ks, token_hash
+from kaltura_app_token import InvalidSession, PermissionDenied, open_ks, sign_ks, token_hash
 from kaltura_app_token._native import AppToken, Session
 from kaltura_app_token.sandbox import Sandbox
 
@@ -402,7 +402,9 @@ class TestHash:
 def test_the_examples_in_the_docstrings_are_true() -> None:
     import doctest
 
-    result = doctest.testmod(_ks)
+    from kaltura_app_token.command import ks
+
+    result = doctest.testmod(ks)
     assert result.attempted > 0
     assert result.failed == 0
 

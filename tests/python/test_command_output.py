@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from conftest import NEW, Shell
-from kaltura_app_token import _output
+from kaltura_app_token.command.output import text
 from kaltura_app_token.sandbox import Sandbox
 from test_command import order_fault
 
@@ -91,11 +91,11 @@ class TestProgress:
     # What a slow server's listing looks like, without one.
     SLOW = """
 import sys, time
-from kaltura_app_token import _output
-_output._PROGRESS_AFTER = 0
-_output._PROGRESS_EVERY = 0
+from kaltura_app_token.command.output import progress
+progress._PROGRESS_AFTER = 0
+progress._PROGRESS_EVERY = 0
 streamed = sys.argv[1] == "streamed"
-for item in _output.with_progress(range(3), "tokens", streamed=streamed):
+for item in progress.with_progress(range(3), "tokens", streamed=streamed):
     pass
 print("done")
 """
@@ -137,4 +137,4 @@ print("done")
     ],
 )
 def test_spans_of_time_in_words(seconds: int, words: str) -> None:
-    assert _output.span(seconds) == words
+    assert text.span(seconds) == words

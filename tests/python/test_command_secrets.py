@@ -8,8 +8,9 @@ import contextlib
 
 import pytest
 from conftest import NEW, OLD, Shell, write_config
-from kaltura_app_token import cli, legacy
-from kaltura_app_token._arguments import parse
+from kaltura_app_token import legacy
+from kaltura_app_token.command import main
+from kaltura_app_token.command.arguments import parse
 from kaltura_app_token.sandbox import Sandbox
 from test_command import order_fault
 from test_secrets import (
@@ -102,11 +103,11 @@ def test_secrets_of_the_command_line_are_not_repeated(shell: Shell, words: list[
     assert_silent(shell.new(*words))
 
 
-@pytest.mark.parametrize("command", [*cli.COMMANDS, "the old one"])
+@pytest.mark.parametrize("command", [*main.COMMANDS, "the old one"])
 def test_what_is_wrong_on_a_command_line_is_said_without_its_words(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    parser = legacy.setup_parser() if command == "the old one" else cli.load(command)[1]
+    parser = legacy.setup_parser() if command == "the old one" else main.load(command)[1]
     flags = sorted({flag for action in parser._actions for flag in action.option_strings})
     abbreviations = {flag[:length] for flag in flags for length in range(3, len(flag))}
     lines = [

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from kaltura_app_token.cli import main
+from kaltura_app_token.command.main import main
 
 sys.exit(main())

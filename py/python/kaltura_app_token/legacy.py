@@ -30,10 +30,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from kaltura_app_token import _native
-from kaltura_app_token._arguments import Parser, parse, token_id, variable
-from kaltura_app_token._connect import connect, exchange, lint, warn_of_dropped
-from kaltura_app_token._creation import Creation
-from kaltura_app_token._output import MASK, fail, note, printable, run, table, terminal_width, wrap
+from kaltura_app_token.command.arguments import Parser, parse, token_id, variable
+from kaltura_app_token.command.connect import connect, exchange, lint, warn_of_dropped
+from kaltura_app_token.command.creation import Creation
+from kaltura_app_token.command.output.fields import MASK
+from kaltura_app_token.command.output.run import fail, note, run
+from kaltura_app_token.command.output.table import table, terminal_width, wrap
+from kaltura_app_token.command.output.text import printable
 from kaltura_app_token.errors import ConfigError, KalturaError, exit_code
 
 __all__ = [

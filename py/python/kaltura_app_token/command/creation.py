@@ -9,7 +9,7 @@ import signal
 import time
 
 from kaltura_app_token import _native
-from kaltura_app_token._output import Terminated, at_end, fail
+from kaltura_app_token.command.output.run import Terminated, at_end, fail
 from kaltura_app_token.errors import KalturaError
 
 TYPE_CHECKING = False

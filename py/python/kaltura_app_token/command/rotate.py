@@ -11,13 +11,15 @@ import sys
 import threading
 from typing import NamedTuple
 
-from kaltura_app_token import _arguments as types
 from kaltura_app_token import _native
-from kaltura_app_token._account import add_account, add_network, admin_client
-from kaltura_app_token._arguments import Command, Parser
-from kaltura_app_token._output import fail, note, print_request, printable, to_json
 from kaltura_app_token._version import PROGRAM
-from kaltura_app_token._workflows import same_account
+from kaltura_app_token.command import arguments as types
+from kaltura_app_token.command.account import add_account, add_network, admin_client
+from kaltura_app_token.command.arguments import Command, Parser
+from kaltura_app_token.command.output.fields import print_request, to_json
+from kaltura_app_token.command.output.run import fail, note
+from kaltura_app_token.command.output.text import printable
+from kaltura_app_token.command.workflows import same_account
 from kaltura_app_token.errors import ApiError, ConfigError, exit_code
 
 TYPE_CHECKING = False
@@ -218,7 +220,7 @@ def _outputs(args: argparse.Namespace, ids: list[str]) -> list[str]:
 
 def _forget_secrets() -> None:
     """Takes out of our environment, which the program inherits, what the client was made with."""
-    from kaltura_app_token._sessions import without_secrets
+    from kaltura_app_token.command.sessions import without_secrets
 
     for name in os.environ.keys() - without_secrets(dict(os.environ)).keys():
         del os.environ[name]

@@ -5,11 +5,14 @@ itself is one, as it is for every other command.
 
 from __future__ import annotations
 
-from kaltura_app_token import _account, _native
-from kaltura_app_token._account import Place
-from kaltura_app_token._arguments import Command, Parser, looks_like_secret
-from kaltura_app_token._output import MASK, note, print_csv, table, terminal_width, to_json
+from kaltura_app_token import _native
 from kaltura_app_token._version import PROGRAM
+from kaltura_app_token.command import account
+from kaltura_app_token.command.account import Place
+from kaltura_app_token.command.arguments import Command, Parser, looks_like_secret
+from kaltura_app_token.command.output.fields import MASK, to_json
+from kaltura_app_token.command.output.run import note
+from kaltura_app_token.command.output.table import print_csv, table, terminal_width
 from kaltura_app_token.errors import ConfigError
 
 TYPE_CHECKING = False
@@ -37,20 +40,20 @@ def _add_show(parser: Parser) -> None:
         default="table",
         help="default: table",
     )
-    _account.add_account(parser)
+    account.add_account(parser)
 
 
 def _show(args: argparse.Namespace) -> int:
-    found = _account.places(args)
+    found = account.places(args)
     rows = [
         {"setting": setting, "value": value, "source": source}
         for setting, (value, source) in effective(found).items()
     ]
     settings = _native.Settings.resolve([place.settings for place in found], "show")
-    chosen = _account.account_place(found, settings)
+    chosen = account.account_place(found, settings)
     for warning in chosen.warnings if chosen else ():
         note(f"{PROGRAM}: warning: {warning}")
-    for place in _account.unused_places(found, settings):
+    for place in account.unused_places(found, settings):
         note(f"{PROGRAM}: note: the account in {place.name} is not used")
     if args.format == "json":
         print(to_json({str(row.pop("setting")): row for row in rows}))
@@ -75,7 +78,7 @@ def effective(found: list[Place]) -> dict[str, tuple[str | int | None, str | Non
         ConfigError: The places contradict each other.
     """
     settings = _native.Settings.resolve([place.settings for place in found], "show")
-    chosen = _account.account_place(found, settings)
+    chosen = account.account_place(found, settings)
     of_url = next((p for p in found if p.settings.source == settings.service_url_source), None)
     told = {name: _told(chosen, attribute) for name, attribute in _ACCOUNT.items()}
     told["serviceUrl"] = _told(of_url, "service_url")
@@ -126,7 +129,7 @@ def _add_path(parser: Parser) -> None:
 
 
 def _path(_args: argparse.Namespace) -> int:
-    from kaltura_app_token._profiles import profiles_path
+    from kaltura_app_token.command.profiles import profiles_path
 
     print(profiles_path())
     return 0

@@ -7,12 +7,15 @@ from __future__ import annotations
 import os
 import sys
 
-from kaltura_app_token import _account, _native
-from kaltura_app_token import _arguments as types
-from kaltura_app_token._arguments import Command, Parser
-from kaltura_app_token._connect import lint, warn_of_dropped
-from kaltura_app_token._output import fail, printable, session_fields, to_json
+from kaltura_app_token import _native
 from kaltura_app_token._version import PROGRAM
+from kaltura_app_token.command import account
+from kaltura_app_token.command import arguments as types
+from kaltura_app_token.command.arguments import Command, Parser
+from kaltura_app_token.command.connect import lint, warn_of_dropped
+from kaltura_app_token.command.output.fields import session_fields, to_json
+from kaltura_app_token.command.output.run import fail
+from kaltura_app_token.command.output.text import printable
 from kaltura_app_token.errors import ConfigError
 
 TYPE_CHECKING = False
@@ -40,22 +43,22 @@ def add_request(parser: Parser) -> None:
 
 
 def _start(args: argparse.Namespace) -> tuple[_native.Client, _native.Session]:
-    found = _account.places(args)
-    settings = _account.resolve(found, "exchange")
-    token_id = _account.token_id(args, found)
+    found = account.places(args)
+    settings = account.resolve(found, "exchange")
+    token_id = account.token_id(args, found)
     if token_id is None:
         raise ConfigError(
             "no token is named", hint=f"{args.usage_of_id}, or set KALTURA_APP_TOKEN_ID"
         )
-    given = _account.token_value(args, found, token_id)
-    value = _account.ask_secret(f"Value of token {token_id}") if given is None else given[0]
+    given = account.token_value(args, found, token_id)
+    value = account.ask_secret(f"Value of token {token_id}") if given is None else given[0]
     if value is None:
         raise ConfigError(
             f"the value of token {token_id} is not given",
             hint="put it into a file for --app-token-file (- is standard input), or into "
             "KALTURA_APP_TOKEN",
         )
-    client = _account.connect(args, settings)
+    client = account.connect(args, settings)
     lint(args.privileges, PROGRAM, at_session=True)
     session = client.start_session(
         token_id,
@@ -72,14 +75,14 @@ def _start(args: argparse.Namespace) -> tuple[_native.Client, _native.Session]:
 
 def _add_session(parser: Parser) -> None:
     parser.set_defaults(usage_of_id=f"{PROGRAM} session ID")
-    _account.add_token(parser)
+    account.add_token(parser)
     add_request(parser)
     group = parser.add_argument_group("output")
     group.add_argument(
         "--format", choices=("text", "json"), default="text", help="text is the KS alone"
     )
-    _account.add_account(parser)
-    _account.add_network(parser)
+    account.add_account(parser)
+    account.add_network(parser)
 
 
 def _session(args: argparse.Namespace) -> int:
@@ -96,10 +99,10 @@ def _add_exec(parser: Parser) -> None:
         "signals and the exit code are its own."
     )
     parser.set_defaults(usage_of_id=f"{PROGRAM} exec ID -- PROGRAM")
-    _account.add_token(parser)
+    account.add_token(parser)
     add_request(parser)
-    _account.add_account(parser)
-    _account.add_network(parser)
+    account.add_account(parser)
+    account.add_network(parser)
 
 
 def _exec(args: argparse.Namespace) -> int:

@@ -9,20 +9,15 @@ import re
 import time
 import urllib.parse
 
-from kaltura_app_token import _account, _native
-from kaltura_app_token import _arguments as types
-from kaltura_app_token._arguments import Command, Parser, read_secret, warn_of_argument
-from kaltura_app_token._connect import lint
-from kaltura_app_token._output import (
-    confirm,
-    expiry_in_words,
-    iso_time,
-    note,
-    print_request,
-    printable,
-    to_json,
-)
+from kaltura_app_token import _native
 from kaltura_app_token._version import PROGRAM
+from kaltura_app_token.command import account
+from kaltura_app_token.command import arguments as types
+from kaltura_app_token.command.arguments import Command, Parser, read_secret, warn_of_argument
+from kaltura_app_token.command.connect import lint
+from kaltura_app_token.command.output.fields import print_request, to_json
+from kaltura_app_token.command.output.run import confirm, note
+from kaltura_app_token.command.output.text import expiry_in_words, iso_time, printable
 from kaltura_app_token.errors import ConfigError, InvalidSession, KalturaError, PermissionDenied
 
 TYPE_CHECKING = False
@@ -90,12 +85,12 @@ def _add_inspect(parser: Parser) -> None:
         "--online", action="store_true", help="ask the server too (session.get), with the KS itself"
     )
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
-    _account.add_account(parser)
-    _account.add_network(parser)
+    account.add_account(parser)
+    account.add_network(parser)
 
 
 def _inspect(args: argparse.Namespace) -> int:
-    found = _account.places(args)
+    found = account.places(args)
     ks = given_ks(args)
     info, verified, remark = _read(ks, found)
     fields = _fields(info) | {"version": info.version, "verified": verified}
@@ -122,7 +117,7 @@ def _inspect(args: argparse.Namespace) -> int:
 
 
 def _ask_server(
-    args: argparse.Namespace, found: list[_account.Place], ks: str, info: _native.KsInfo
+    args: argparse.Namespace, found: list[account.Place], ks: str, info: _native.KsInfo
 ) -> tuple[dict[str, Any], KalturaError | None]:
     """Whether the server accepts the session and what it reads in it, or the refusal.
 
@@ -131,7 +126,7 @@ def _ask_server(
     settings = _settings_for(found, info)
     own = _native.Settings(partner_id=settings.partner_id, ks=ks, service_url=settings.service_url)
     try:
-        return {"accepted": True} | _fields(_account.connect(args, own).session_info()), None
+        return {"accepted": True} | _fields(account.connect(args, own).session_info()), None
     except PermissionDenied as error:
         if error.code != _FORBIDDEN:
             return {"accepted": False}, error
@@ -142,14 +137,14 @@ def _ask_server(
         admin = _native.Settings.resolve([place.settings for place in found], "admin")
     except ConfigError:
         return {"accepted": True}, None
-    client = _account.connect(args, _account.without_session(admin))
+    client = account.connect(args, account.without_session(admin))
     try:
         return {"accepted": True} | _fields(client.session_info(ks)), None
     except KalturaError as error:
         return {"accepted": True}, error
 
 
-def _settings_for(found: list[_account.Place], info: _native.KsInfo) -> _native.Settings:
+def _settings_for(found: list[account.Place], info: _native.KsInfo) -> _native.Settings:
     """The account whose session this is; without one, the session itself says whose it is.
 
     Raises:
@@ -157,8 +152,8 @@ def _settings_for(found: list[_account.Place], info: _native.KsInfo) -> _native.
     """
     if not any(place.settings.names_account() for place in found):
         of_itself = _native.Settings(partner_id=info.partner_id)
-        found = [*found, _account.Place("the session", of_itself, [])]
-    settings = _account.resolve(found, "exchange")
+        found = [*found, account.Place("the session", of_itself, [])]
+    settings = account.resolve(found, "exchange")
     if info.partner_id is not None and settings.partner_id != info.partner_id:
         raise ConfigError(
             f"the session is of partner {info.partner_id}, the account is {settings.partner_id}",
@@ -167,7 +162,7 @@ def _settings_for(found: list[_account.Place], info: _native.KsInfo) -> _native.
     return settings
 
 
-def _read(ks: str, found: list[_account.Place]) -> tuple[_native.KsInfo, bool | None, str]:
+def _read(ks: str, found: list[account.Place]) -> tuple[_native.KsInfo, bool | None, str]:
     """What can be told of a KS here, whether it is genuine if that can be told, and why."""
     info = _native.describe_ks(ks)
     holder = next((place for place in found if place.settings.admin_secret is not None), None)
@@ -269,13 +264,13 @@ def _add_generate(parser: Parser) -> None:
     group.add_argument(
         "--format", choices=("text", "json"), default="text", help="text is the KS alone"
     )
-    _account.add_account(parser, session=False)
+    account.add_account(parser, session=False)
 
 
 def _generate(args: argparse.Namespace) -> int:
     from datetime import timedelta
 
-    settings = _account.resolve(_account.places(args), "admin")
+    settings = account.resolve(account.places(args), "admin")
     if settings.admin_secret is None or settings.partner_id is None:
         raise ConfigError(
             "the admin secret is missing: a KS is signed with it",
@@ -313,15 +308,15 @@ def _add_end(parser: Parser) -> None:
         action="store_true",
         help="print the request, secrets masked, in place of sending it",
     )
-    _account.add_account(parser, secret=False, session=False)
-    _account.add_network(parser)
+    account.add_account(parser, secret=False, session=False)
+    account.add_network(parser)
 
 
 def _end(args: argparse.Namespace) -> int:
-    found = _account.places(args)
+    found = account.places(args)
     ks = given_ks(args)
     info, _, _ = _read(ks, found)
-    client = _account.connect(args, _settings_for(found, info))
+    client = account.connect(args, _settings_for(found, info))
     if args.dry_run:
         print_request(client, "session.end", [("format", "1")], "table")
         return 0

@@ -8,7 +8,7 @@ import json
 import urllib.parse
 import urllib.request
 
-from kaltura_app_token._output import iso_time
+from kaltura_app_token.command.output.text import iso_time
 from kaltura_app_token.errors import KalturaError
 from kaltura_app_token.sandbox import Sandbox
 

@@ -8,11 +8,12 @@ import os
 import sys
 from typing import NamedTuple
 
-from kaltura_app_token import _arguments as types
 from kaltura_app_token import _native
-from kaltura_app_token._arguments import add_secret, secret_option, variable
-from kaltura_app_token._output import note, printable
 from kaltura_app_token._version import PROGRAM
+from kaltura_app_token.command import arguments as types
+from kaltura_app_token.command.arguments import add_secret, secret_option, variable
+from kaltura_app_token.command.output.run import note
+from kaltura_app_token.command.output.text import printable
 from kaltura_app_token.errors import ConfigError
 
 TYPE_CHECKING = False
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import argparse
     from typing import Literal
 
-    from kaltura_app_token._arguments import Parser
+    from kaltura_app_token.command.arguments import Parser
 
 HASH_TYPES = ("MD5", "SHA1", "SHA256", "SHA512")
 
@@ -176,7 +177,7 @@ def _all(found: list[Place]) -> list[_native.Settings]:
 
 
 def _profile(name: str, *, asked_for: bool = False) -> Place:
-    from kaltura_app_token._profiles import read_profile
+    from kaltura_app_token.command.profiles import read_profile
 
     settings, warnings = read_profile(name)
     return Place(f"profile {name}", settings, warnings, asked_for)
@@ -280,9 +281,9 @@ def connect(
     args: argparse.Namespace, settings: _native.Settings, **options: str | int
 ) -> _native.Client:
     """The client of these settings, reached as the options say; `options` come before those."""
-    from kaltura_app_token import _connect
+    from kaltura_app_token.command import connect
 
-    return _connect.open_client(
+    return connect.open_client(
         settings,
         "--allow-http",
         **{

@@ -8,8 +8,8 @@ import argparse
 import shlex
 from typing import NamedTuple
 
-from kaltura_app_token._arguments import Command, Parser
 from kaltura_app_token._version import PROGRAM
+from kaltura_app_token.command.arguments import Command, Parser
 
 _FILES = "PATH"
 
@@ -49,7 +49,7 @@ def _completion(args: argparse.Namespace) -> int:
 
 
 def _subcommands() -> list[_Subcommand]:
-    from kaltura_app_token.cli import COMMANDS, load
+    from kaltura_app_token.command.main import COMMANDS, load
 
     found = []
     for name, (summary, _, _) in COMMANDS.items():

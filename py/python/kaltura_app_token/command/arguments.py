@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
-from kaltura_app_token._output import note
+from kaltura_app_token.command.output.run import note
 from kaltura_app_token.errors import ConfigError
 
 # The largest integers that the API's fields and the native half take.

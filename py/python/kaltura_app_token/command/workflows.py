@@ -10,26 +10,17 @@ import re
 import shlex
 import sys
 
-from kaltura_app_token import _arguments as types
-from kaltura_app_token import _native, _tokens
-from kaltura_app_token._account import HASH_TYPES, add_account, add_network, admin_client
-from kaltura_app_token._arguments import Command, Parser
-from kaltura_app_token._connect import lint
-from kaltura_app_token._output import (
-    confirm,
-    display_width,
-    fail,
-    note,
-    print_csv,
-    print_token,
-    print_tokens,
-    printable,
-    table,
-    terminal_width,
-    to_json,
-    token_fields,
-)
+from kaltura_app_token import _native
 from kaltura_app_token._version import PROGRAM
+from kaltura_app_token.command import arguments as types
+from kaltura_app_token.command import tokens
+from kaltura_app_token.command.account import HASH_TYPES, add_account, add_network, admin_client
+from kaltura_app_token.command.arguments import Command, Parser
+from kaltura_app_token.command.connect import lint
+from kaltura_app_token.command.output.fields import print_token, print_tokens, to_json, token_fields
+from kaltura_app_token.command.output.run import confirm, fail, note
+from kaltura_app_token.command.output.table import display_width, print_csv, table, terminal_width
+from kaltura_app_token.command.output.text import printable
 from kaltura_app_token.errors import ConfigError, exit_code
 
 TYPE_CHECKING = False
@@ -78,7 +69,7 @@ def _add_ensure(parser: Parser) -> None:
         "calls at the same moment can both create a token. Both then settle on the older one\n"
         "and name the other."
     )
-    _tokens.add_fields(parser, new=True)
+    tokens.add_fields(parser, new=True)
     for action in parser._actions:
         if action.dest == "description":
             action.required = True
@@ -86,18 +77,18 @@ def _add_ensure(parser: Parser) -> None:
         elif action.dest == "expiry":
             action.type = _instant
             action.help = "when it stops working: 2030-01-31T12:00:00Z or unix seconds"
-    _tokens.add_output(parser, secrets=True)
+    tokens.add_output(parser, secrets=True)
     add_account(parser)
     add_network(parser)
 
 
 def _ensure(args: argparse.Namespace) -> int:
-    fields = _tokens.asked_fields(args)
+    fields = tokens.asked_fields(args)
     if fields.get("session_type") == "UNSET":
         fields["session_type"] = None
     client = admin_client(args)
     lint(fields.get("session_privileges"), PROGRAM)
-    creation = _tokens.creation(args, client, fields)
+    creation = tokens.creation(args, client, fields)
     ensured = creation.make(lambda: _native.ensure(client, **fields))
     token = ensured.token
     note(f"{PROGRAM}: {'created' if ensured.created else 'found'} {token.id}")
@@ -152,7 +143,7 @@ def _add_audit(parser: Parser) -> None:
         default="low",
         help="leave out what matters less (default: low)",
     )
-    _tokens.add_output(parser, secrets=False)
+    tokens.add_output(parser, secrets=False)
     add_account(parser)
     add_network(parser)
 

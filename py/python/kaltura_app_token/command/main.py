@@ -12,30 +12,30 @@ from kaltura_app_token._version import PROGRAM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from kaltura_app_token._arguments import Command, Parser
+    from kaltura_app_token.command.arguments import Command, Parser
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
-    "create": ("Create a token and print it, its value included", "_tokens", "CREATE"),
-    "list": ("List the account's tokens", "_tokens", "LIST"),
-    "get": ("Show one token", "_tokens", "GET"),
-    "update": ("Change fields of a token", "_tokens", "UPDATE"),
-    "delete": ("Delete tokens", "_tokens", "DELETE"),
-    "rotate": ("Replace tokens by new ones without downtime", "_rotation", ""),
-    "ensure": ("Find a token by what it is for, or create it", "_workflows", "ENSURE"),
-    "audit": ("Judge tokens, and say what fixes them", "_workflows", "AUDIT"),
-    "revoke": ("Delete tokens by id or filter, after a look at them", "_workflows", "REVOKE"),
-    "session": ("Exchange a token for a session and print its KS", "_sessions", "SESSION"),
-    "exec": ("Exchange a token and run a program with KALTURA_KS set", "_sessions", "EXEC"),
-    "doctor": ("Check configuration, server, account and token, and say what to do", "_doctor", ""),
-    "ks inspect": ("Tell what is in a KS", "_ks", "INSPECT"),
-    "ks generate": ("Sign a KS with the admin secret; nothing is sent", "_ks", "GENERATE"),
-    "ks end": ("End a session", "_ks", "END"),
-    "hash": ("Compute the tokenHash of an exchange; nothing is sent", "_hash", ""),
-    "config show": ("Show the settings in effect and where each comes from", "_config", "SHOW"),
-    "config path": ("Print where profiles are read from", "_config", "PATH"),
-    "completion": ("Print a completion script for a shell", "_completion", ""),
-    "sandbox": ("Run a local Kaltura", "_local", "SANDBOX"),
-    "demo": ("Show all of this on a local Kaltura", "_local", "DEMO"),
+    "create": ("Create a token and print it, its value included", "tokens", "CREATE"),
+    "list": ("List the account's tokens", "tokens", "LIST"),
+    "get": ("Show one token", "tokens", "GET"),
+    "update": ("Change fields of a token", "tokens", "UPDATE"),
+    "delete": ("Delete tokens", "tokens", "DELETE"),
+    "rotate": ("Replace tokens by new ones without downtime", "rotate", ""),
+    "ensure": ("Find a token by what it is for, or create it", "workflows", "ENSURE"),
+    "audit": ("Judge tokens, and say what fixes them", "workflows", "AUDIT"),
+    "revoke": ("Delete tokens by id or filter, after a look at them", "workflows", "REVOKE"),
+    "session": ("Exchange a token for a session and print its KS", "sessions", "SESSION"),
+    "exec": ("Exchange a token and run a program with KALTURA_KS set", "sessions", "EXEC"),
+    "doctor": ("Check configuration, server, account and token, and say what to do", "doctor", ""),
+    "ks inspect": ("Tell what is in a KS", "ks", "INSPECT"),
+    "ks generate": ("Sign a KS with the admin secret; nothing is sent", "ks", "GENERATE"),
+    "ks end": ("End a session", "ks", "END"),
+    "hash": ("Compute the tokenHash of an exchange; nothing is sent", "hash", ""),
+    "config show": ("Show the settings in effect and where each comes from", "config", "SHOW"),
+    "config path": ("Print where profiles are read from", "config", "PATH"),
+    "completion": ("Print a completion script for a shell", "completion", ""),
+    "sandbox": ("Run a local Kaltura", "local", "SANDBOX"),
+    "demo": ("Show all of this on a local Kaltura", "local", "DEMO"),
 }
 """Each one's summary, module, and the `Command` there (`COMMAND` where it is the only one)."""
 
@@ -44,7 +44,7 @@ _LONGEST_SHOWN = 16
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    from kaltura_app_token._output import run
+    from kaltura_app_token.command.output.run import run
 
     arguments = sys.argv[1:] if argv is None else list(argv)
     return run(PROGRAM, lambda: _dispatch(arguments))
@@ -54,10 +54,12 @@ def load(name: str) -> tuple[Command, Parser]:
     """A subcommand and the parser of its options."""
     from importlib import import_module
 
-    from kaltura_app_token._arguments import Parser
+    from kaltura_app_token.command.arguments import Parser
 
     summary, module, variable = COMMANDS[name]
-    command: Command = getattr(import_module(f"kaltura_app_token.{module}"), variable or "COMMAND")
+    command: Command = getattr(
+        import_module(f"kaltura_app_token.command.{module}"), variable or "COMMAND"
+    )
     parser = Parser(
         PROGRAM, prog=f"{PROGRAM} {name}", description=f"{summary}.", allow_abbrev=False
     )
@@ -84,7 +86,7 @@ def _dispatch(arguments: list[str]) -> int:
     if group + word not in COMMANDS:
         return _unknown(group, word)
 
-    from kaltura_app_token._arguments import parse
+    from kaltura_app_token.command.arguments import parse
 
     command, parser = load(group + word)
     program: list[str] = []
@@ -97,7 +99,8 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _unknown(group: str, word: str) -> int:
-    from kaltura_app_token._output import fail, printable
+    from kaltura_app_token.command.output.run import fail
+    from kaltura_app_token.command.output.text import printable
 
     names = ", ".join(name.removeprefix(group) for name in COMMANDS if name.startswith(group))
     if word.startswith("-"):

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from kaltura_app_token import _native
-from kaltura_app_token._output import note
+from kaltura_app_token.command.output.run import note
 from kaltura_app_token.errors import ConfigError
 
 

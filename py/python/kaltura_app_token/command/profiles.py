@@ -14,7 +14,7 @@ import stat
 from typing import Any, NamedTuple
 
 from kaltura_app_token import _native
-from kaltura_app_token._arguments import read_secret
+from kaltura_app_token.command.arguments import read_secret
 from kaltura_app_token.errors import ConfigError
 
 _KEYS = {

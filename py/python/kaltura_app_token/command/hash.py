@@ -7,10 +7,11 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from kaltura_app_token import _arguments as types
 from kaltura_app_token import _native
-from kaltura_app_token._account import HASH_TYPES, ask_secret
-from kaltura_app_token._arguments import (
+from kaltura_app_token._version import PROGRAM
+from kaltura_app_token.command import arguments as types
+from kaltura_app_token.command.account import HASH_TYPES, ask_secret
+from kaltura_app_token.command.arguments import (
     Command,
     Parser,
     add_secret,
@@ -18,9 +19,8 @@ from kaltura_app_token._arguments import (
     secret_option,
     warn_of_argument,
 )
-from kaltura_app_token._ks import find_ks
-from kaltura_app_token._output import note
-from kaltura_app_token._version import PROGRAM
+from kaltura_app_token.command.ks import find_ks
+from kaltura_app_token.command.output.run import note
 from kaltura_app_token.errors import ConfigError
 
 TYPE_CHECKING = False

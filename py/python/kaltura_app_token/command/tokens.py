@@ -7,25 +7,23 @@ from __future__ import annotations
 import argparse
 import shlex
 
-from kaltura_app_token import _arguments as types
 from kaltura_app_token import _native
-from kaltura_app_token._account import HASH_TYPES, add_account, add_network, admin_client
-from kaltura_app_token._arguments import Command, Parser
-from kaltura_app_token._connect import exchange, lint, warn_of_dropped
-from kaltura_app_token._creation import Creation
-from kaltura_app_token._output import (
-    confirm,
-    fail,
-    note,
+from kaltura_app_token._version import PROGRAM
+from kaltura_app_token.command import arguments as types
+from kaltura_app_token.command.account import HASH_TYPES, add_account, add_network, admin_client
+from kaltura_app_token.command.arguments import Command, Parser
+from kaltura_app_token.command.connect import exchange, lint, warn_of_dropped
+from kaltura_app_token.command.creation import Creation
+from kaltura_app_token.command.output.fields import (
     print_request,
     print_token,
     print_tokens,
-    printable,
     session_fields,
     token_fields,
-    with_progress,
 )
-from kaltura_app_token._version import PROGRAM
+from kaltura_app_token.command.output.progress import with_progress
+from kaltura_app_token.command.output.run import confirm, fail, note
+from kaltura_app_token.command.output.text import printable
 from kaltura_app_token.errors import ApiError, ConfigError, KalturaError, exit_code
 
 TYPE_CHECKING = False
@@ -33,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from kaltura_app_token._output import Fields
+    from kaltura_app_token.command.output.fields import Fields
 
 
 def add_output(parser: Parser, *, secrets: bool) -> None:
@@ -157,7 +155,7 @@ def asked_fields(args: argparse.Namespace) -> dict[str, Any]:
 
 def creation(args: argparse.Namespace, client: _native.Client, fields: dict[str, Any]) -> Creation:
     """What tells of the token that is created with these fields, if its output cannot."""
-    from kaltura_app_token._workflows import same_account
+    from kaltura_app_token.command.workflows import same_account
 
     return Creation(
         PROGRAM,

@@ -11,20 +11,15 @@ import time
 from contextlib import suppress
 from typing import NamedTuple, cast
 
-from kaltura_app_token import _account, _native
-from kaltura_app_token._arguments import Command, Parser
-from kaltura_app_token._ks import lints
-from kaltura_app_token._output import (
-    colours,
-    expiry_in_words,
-    print_csv,
-    printable,
-    span,
-    terminal_width,
-    to_json,
-    wrap,
-)
-from kaltura_app_token._sessions import add_request
+from kaltura_app_token import _native
+from kaltura_app_token.command import account
+from kaltura_app_token.command.arguments import Command, Parser
+from kaltura_app_token.command.ks import lints
+from kaltura_app_token.command.output.fields import to_json
+from kaltura_app_token.command.output.run import colours
+from kaltura_app_token.command.output.table import print_csv, terminal_width, wrap
+from kaltura_app_token.command.output.text import expiry_in_words, printable, span
+from kaltura_app_token.command.sessions import add_request
 from kaltura_app_token.errors import (
     ApiError,
     ConfigError,
@@ -67,7 +62,7 @@ class _Stop(Exception):
 
 def _add(parser: Parser) -> None:
     parser.epilog = "The exit code is 0 when all is well, 6 when something was found."
-    _account.add_token(parser)
+    account.add_token(parser)
     add_request(parser)
     parser.add_argument(
         "--send-secret",
@@ -82,8 +77,8 @@ def _add(parser: Parser) -> None:
         default="table",
         help="default: table",
     )
-    _account.add_account(parser)
-    _account.add_network(parser)
+    account.add_account(parser)
+    account.add_network(parser)
 
 
 def _doctor(args: argparse.Namespace) -> int:
@@ -134,22 +129,22 @@ class _Doctor:
         else:
             self._say(check, "problem", error, step)
 
-    def _configuration(self) -> list[_account.Place]:
+    def _configuration(self) -> list[account.Place]:
         try:
-            return _account.places(self.args)
+            return account.places(self.args)
         except ConfigError as error:
             self._problem("configuration", error)
             raise _Stop(exit_code(error)) from None
 
-    def _settings(self, found: list[_account.Place]) -> _native.Settings:
+    def _settings(self, found: list[account.Place]) -> _native.Settings:
         try:
             settings = _native.Settings.resolve([place.settings for place in found], "exchange")
         except ConfigError as error:
             self._problem("configuration", error)
             raise _Stop(exit_code(error)) from None
-        place = _account.account_place(found, settings)
+        place = account.account_place(found, settings)
         name = place.name if place else ""
-        unused = [other.name for other in _account.unused_places(found, settings)]
+        unused = [other.name for other in account.unused_places(found, settings)]
         remark = f"; the account in {' and in '.join(unused)} is not used" if unused else ""
         self._ok("configuration", f"partner {settings.partner_id} from {name}{remark}")
         for warning in place.warnings if place else ():
@@ -178,7 +173,7 @@ class _Doctor:
         """A client of a server that answers, and why it gave no widget session if it did not."""
         options = {} if self.args.max_retries is not None else {"max_retries": 0}
         try:
-            client = _account.connect(self.args, settings, **options)
+            client = account.connect(self.args, settings, **options)
             began = time.monotonic()
             refusal = None
             try:
@@ -213,7 +208,7 @@ class _Doctor:
                 partner_id=settings.partner_id,
                 service_url=settings.service_url,
             )
-            client = _account.connect(self.args, asking, max_retries=0)
+            client = account.connect(self.args, asking, max_retries=0)
             with suppress(KalturaError):
                 client.session_info()
             ahead = client.clock_difference
@@ -239,7 +234,7 @@ class _Doctor:
             self._say(check, "skipped", "the partner has to be right first")
         return False
 
-    def _admin(self, found: list[_account.Place]) -> _native.Client | None:
+    def _admin(self, found: list[account.Place]) -> _native.Client | None:
         """A client that the server lets manage tokens."""
         try:
             complete = _native.Settings.resolve([place.settings for place in found], "admin")
@@ -253,7 +248,7 @@ class _Doctor:
         if complete.ks is not None:
             client = self._ask("admin session", complete, "the KS that is given is accepted")
         if complete.admin_secret is not None:
-            by_secret = _account.without_session(complete)
+            by_secret = account.without_session(complete)
             signed = "a session that is signed with it here is accepted"
             client = self._ask("admin secret", by_secret, signed) or client
             if self.args.send_secret:
@@ -263,7 +258,7 @@ class _Doctor:
     def _ask(self, name: str, settings: _native.Settings, right: str) -> _native.Client | None:
         """A client with those settings' admin session, if the server accepts that."""
         try:
-            client = _account.connect(self.args, settings)
+            client = account.connect(self.args, settings)
             info = client.session_info()
         except KalturaError as error:
             self._problem(name, error)
@@ -276,7 +271,7 @@ class _Doctor:
     def _start_session(self, settings: _native.Settings) -> None:
         name = "session.start"
         try:
-            client = _account.connect(self.args, settings, admin_session="started")
+            client = account.connect(self.args, settings, admin_session="started")
             client.start_admin_session()
         except KalturaError as error:
             self._problem(name, error)
@@ -285,13 +280,13 @@ class _Doctor:
 
     def _token(
         self,
-        found: list[_account.Place],
+        found: list[account.Place],
         client: _native.Client,
         admin: _native.Client | None,
     ) -> None:
         try:
-            token_id = _account.token_id(self.args, found)
-            value = token_id and _account.token_value(self.args, found, token_id)
+            token_id = account.token_id(self.args, found)
+            value = token_id and account.token_value(self.args, found, token_id)
         except ConfigError as error:
             self._problem("token", error)
             return
@@ -380,7 +375,7 @@ class _Doctor:
         refusal: InvalidTokenHash,
     ) -> _native.Session | None:
         wanted = self.args.hash_type
-        for hash_type in _account.HASH_TYPES:
+        for hash_type in account.HASH_TYPES:
             if hash_type == wanted:
                 continue
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kaltura_app_token._arguments import Command, Parser, port
+from kaltura_app_token.command.arguments import Command, Parser, port
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _add_demo(parser: Parser) -> None:
 
 
 def _demo(_args: argparse.Namespace) -> int:
-    from kaltura_app_token._demo import demo
+    from kaltura_app_token.command.demo import demo
 
     return demo()
 

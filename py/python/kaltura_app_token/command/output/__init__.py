@@ -1,0 +1,1 @@
+"""What the commands print: data on stdout, everything else on stderr. Sends nothing."""
