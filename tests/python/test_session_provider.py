@@ -7,7 +7,6 @@ import json
 import pickle
 import threading
 import time
-import urllib.request
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,8 @@ from kaltura_app_token.sandbox import Sandbox
 from test_client import in_a_process, order
 
 
-def control(sandbox: Sandbox, path: str) -> Any:
-    url = sandbox.service_url.removesuffix("/api_v3") + "/_sandbox" + path
-    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310
-        return json.load(answer)
-
-
 def exchanges(sandbox: Sandbox) -> int:
-    return sum(request["action"] == "startSession" for request in control(sandbox, "/requests"))
+    return sum(request["action"] == "startSession" for request in sandbox.requests())
 
 
 def make(sandbox: Sandbox, **options: Any) -> tuple[kat.AppToken, SessionProvider]:
@@ -109,7 +102,7 @@ def test_what_the_api_refused_is_replaced_once_and_an_ended_session_never(
         provider.reject(replaced, "LOGOUT")
     with pytest.raises(ValueError, match="EXPIRED"):
         provider.reject(replaced, "BORED")  # type: ignore[arg-type]
-    assert "session.end" not in json.dumps(control(sandbox, "/requests"))
+    assert "session.end" not in json.dumps(sandbox.requests())
 
 
 def test_more_than_a_sessions_life_is_served_with_a_fresh_one(sandbox: Sandbox) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypedDict, final
 from typing_extensions import Unpack
 
 from .errors import KalturaError
+from .observe import Event, SessionProviderStats
 
 _HashType = Literal["MD5", "SHA1", "SHA256", "SHA512"]
 _SessionType = Literal["USER", "ADMIN"]
@@ -85,6 +86,9 @@ class _ClientOptions(TypedDict, total=False):
     max_response_bytes: int | None
     proxy: str | None
     ca_file: str | PathLike[str] | None
+    ca_pem: str | bytes | None
+    client_certificate: tuple[str | bytes, str | bytes | Secret] | None
+    on_event: Callable[[Event], object] | None
     network_environment: bool
 
 class _TokenFilter(TypedDict, total=False):
@@ -471,6 +475,8 @@ class SessionProvider:
         *,
         hash_type: _HashType | Literal["auto"] = "SHA256",
         capacity: int = 10_000,
+        renew_when_left: float | None = None,
+        renewal_wait: float | timedelta | None = None,
     ) -> SessionProvider: ...
     def _on(self, queue: LoopQueue) -> SessionProvider: ...
     def get(
@@ -483,6 +489,7 @@ class SessionProvider:
         min_remaining: float | timedelta | None = None,
     ) -> Session: ...
     def reject(self, session: Session, reason: _Refusal = "EXPIRED") -> Session: ...
+    def stats(self) -> SessionProviderStats: ...
 
 @final
 class Sandbox:
@@ -500,6 +507,7 @@ class Sandbox:
     def partner_id(self) -> int: ...
     @property
     def admin_secret(self) -> str: ...
+    def control(self, method: str, path: str, body: str) -> str: ...
     def close(self) -> None: ...
 
 @final
@@ -546,6 +554,8 @@ class Sink:
     def file(path: str | PathLike[str]) -> Sink: ...
     @staticmethod
     def command(program: str | PathLike[str], *arguments: str) -> Sink: ...
+    @staticmethod
+    def callable(function: Callable[[AppToken], object]) -> Sink: ...
 
 @final
 class Rotated:
