@@ -27,8 +27,8 @@ HASH_TYPES = ("MD5", "SHA1", "SHA256", "SHA512")
 
 
 class Place(NamedTuple):
-    """A place that settings come from: what to call it, what it says, whether the command line names
-    that very place, and which profile it is.
+    """A place that settings come from: what to call it, what it says, whether the command line
+    names that very place, and which profile it is.
     """
 
     name: str
@@ -165,8 +165,7 @@ def places(args: argparse.Namespace) -> list[Place]:
         try:
             place = look() if look is not None else None
         except ConfigError:
-            # Nobody asked for it, and many programs have a config.json; it matters only to who needs
-            # it.
+            # Nobody asked for it, and many programs have a config.json: it matters to who needs it.
             if not _is_complete(found):
                 raise
         else:
@@ -277,8 +276,8 @@ def resolve(found: list[Place], need: Literal["admin", "exchange"]) -> _native.S
         return settings
     if settings.ks is not None and settings.admin_secret is not None and place is not None:
         note(
-            f"{PROGRAM}: note: the session in {place.name} is used, and not the admin secret beside "
-            "it"
+            f"{PROGRAM}: note: the session in {place.name} is used, "
+            "and not the admin secret beside it"
         )
     secret = None
     if settings.ks is None and all(place.settings.admin_secret is None for place in found):
@@ -289,12 +288,16 @@ def resolve(found: list[Place], need: Literal["admin", "exchange"]) -> _native.S
 
 
 def _resolved(found: list[Place], need: Literal["admin", "exchange"]) -> _native.Settings:
-    # Whatever contradicts itself is said by this, and then only something missing is left to say.
-    shown = _native.Settings.resolve(_all(found), "show")
     try:
         return _native.Settings.resolve(_all(found), need)
     except ConfigError as error:
-        if error.hint_name != "OneSource" and not (shown.ks is not None and need == "exchange"):
+        try:
+            shown = _native.Settings.resolve(_all(found), "show")
+        except ConfigError:
+            # Something contradicts itself.
+            raise error from None
+        # A session that does not tell whose it is says so itself.
+        if error.hint_name != "OneSource" and shown.ks is None:
             error.hint = _next_step(found, shown, error.hint)
         raise
 

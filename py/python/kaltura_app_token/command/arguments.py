@@ -352,7 +352,7 @@ def read_secret_as_is(option: str, path: str) -> str:
         # Bytes: what is read must not depend on the locale, and line ends stay as they are.
         content = sys.stdin.buffer.read(_MAX_SECRET + 1) if path == "-" else _content(path)
         if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-            _refuse(option, where, "is UTF-16 and not UTF-8 text")
+            _refuse(option, where, "is not UTF-8 text but UTF-16")
         # utf-8-sig: editors on Windows put a byte order mark first.
         text = content.decode("utf-8-sig")
     except TimeoutError:

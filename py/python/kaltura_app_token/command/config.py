@@ -14,6 +14,7 @@ from kaltura_app_token.command.arguments import Command, Parser, looks_like_secr
 from kaltura_app_token.command.output.fields import MASK, to_json
 from kaltura_app_token.command.output.run import note
 from kaltura_app_token.command.output.table import print_csv, table, terminal_width
+from kaltura_app_token.command.output.text import printable
 from kaltura_app_token.errors import ConfigError
 
 TYPE_CHECKING = False
@@ -159,7 +160,7 @@ def _list(args: argparse.Namespace) -> int:
         url = known.get("service_url")
         rows.append(
             {
-                "profile": types.printable(name),
+                "profile": printable(name),
                 "partnerId": known.get("partner_id"),
                 "serviceUrl": url if url is None or _is_url(str(url)) else MASK,
                 "secrets": ", ".join(

@@ -153,8 +153,8 @@ def _overview(group: str) -> str:
             "  -V, --version  show the version",
             "",
             "The account is taken from the options, from the environment (KALTURA_PARTNER_ID,",
-            "KALTURA_ADMIN_SECRET, KALTURA_SERVICE_URL), from a profile (--profile NAME, or the one",
-            "that `config use` chose) or from config.json in the working directory.",
+            "KALTURA_ADMIN_SECRET, KALTURA_SERVICE_URL), from a profile (--profile NAME, or what",
+            "`config use` chose) or from config.json in the working directory.",
             f"Try it without an account: {PROGRAM} demo",
         ]
     )

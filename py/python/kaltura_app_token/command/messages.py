@@ -1,5 +1,5 @@
-"""What --verbose and --debug tell on stderr, and the line on a terminal during a wait: which account
-is used, and what happens within calls. Prints no data and has no credential: the core masks them.
+"""What --verbose and --debug tell on stderr, and a terminal's line during a wait: which account is
+used, and what happens within calls. Prints no data and has no credential: the core masks them.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def of_calls(service_url: str, max_retries: int | None) -> dict[str, Any]:
         _native.tell_of_waits(waiting)
 
     def hear(event: Event) -> None:
-        waiting.attempt = event.attempts + 1 if event.name == "Retry" else 1
+        waiting.attempt = (event.attempts or 0) + 1 if event.name == "Retry" else 1
         # --debug has it from the log.
         if not _debug:
             tell(str(event))

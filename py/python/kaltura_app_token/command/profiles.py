@@ -4,7 +4,7 @@
                                  "admin_secret_file": "production.secret"}},
      "default": "production"}
 
-Reads and writes that file, and the files of secrets that a profile names; never quotes a value of it.
+Reads and writes that file and the files of secrets that a profile names; never quotes their values.
 """
 
 from __future__ import annotations
@@ -197,8 +197,8 @@ def _unknown(path: str, name: str, profiles: dict[str, Any]) -> ConfigError:
 
 @contextlib.contextmanager
 def _changed() -> Iterator[dict[str, Any]]:
-    """The file's document, which is written when the block has changed it and ends without an error;
-    no two processes do so at a time.
+    """The file's document, to be changed: it is written when the block ends without an error.
+    No two processes do so at a time.
     """
     path = os.path.realpath(profiles_path())
     directory = os.path.dirname(path)

@@ -1,5 +1,5 @@
-"""What a terminal shows while a command waits: one line on stderr, gone when there is something else
-to say. Writes nothing where stderr is not a terminal.
+"""What a terminal shows while a command waits: one line on stderr, gone when there is something
+else to say. Writes nothing where stderr is not a terminal.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def with_progress(items: Iterable[T], what: str, *, streamed: bool) -> Iterator[
 
 
 class Waiting:
-    """Tells of a call that takes longer than a second: who is waited for, and which attempt it is."""
+    """Tells of a call that takes longer than a second: who is waited for, and the attempt."""
 
     def __init__(self, host: str, attempts: int) -> None:
         self._host = host
