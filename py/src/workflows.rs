@@ -301,11 +301,11 @@ struct CallableSink(Aside);
 impl core::Sink for CallableSink {
     fn deliver(&self, handover: &core::HandOver) -> std::io::Result<()> {
         let token = handover.app_token.clone();
-        let taken = self.0.call(
+        let delivered = self.0.call(
             |py| PyList::new(py, [token_object(py, token)?]),
             |py, result| result.map(drop).map_err(|error| Aside::name_of(py, &error)),
         );
-        match taken {
+        match delivered {
             Some(Ok(())) => Ok(()),
             Some(Err(name)) => Err(std::io::Error::other(format!("the sink raised {name}"))),
             None => Err(std::io::Error::other("the interpreter is ending")),

@@ -87,10 +87,16 @@ impl CachedSession {
         if let Some(made) = self.made.0.get().and_then(|made| made.downcast_ref::<T>()) {
             return Ok(made.clone());
         }
-        let made = make(&self.session)?;
+        let fresh = make(&self.session)?;
         // Another thread may have been faster, and then both are as good.
-        let _ = self.made.0.set(Box::new(made.clone()));
-        Ok(made)
+        let _ = self.made.0.set(Box::new(fresh.clone()));
+        Ok(fresh)
+    }
+
+    pub(super) fn hand_out(&self, key: &SessionKey) -> Session {
+        let mut session = self.session.clone();
+        session.key.get_or_insert_with(|| Arc::new(key.clone()));
+        session
     }
 }
 

@@ -195,12 +195,6 @@ impl CachedSession {
             expires: in_ms(self.session.expiry.unwrap_or_default()),
         }
     }
-
-    pub(super) fn hand_out(&self, key: &SessionKey) -> Session {
-        let mut session = self.session.clone();
-        session.key.get_or_insert_with(|| Arc::new(key.clone()));
-        session
-    }
 }
 
 impl Driver {
@@ -275,8 +269,7 @@ impl Driver {
         }
     }
 
-    /// The session in memory, when nothing is going on for its key and there is nothing to do but to
-    /// hand it out.
+    /// The session in memory, when there is nothing to do for its key but to hand it out.
     pub(super) fn at_hand(
         &self,
         key: &SessionKey,

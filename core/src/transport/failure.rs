@@ -85,6 +85,12 @@ fn tls_text(error: &TlsError) -> Option<String> {
         TlsError::InvalidCertificate(CertificateError::UnknownIssuer) => {
             "the certificate was issued by an authority that is not trusted here".to_owned()
         }
+        TlsError::InvalidCertificate(
+            CertificateError::BadSignature
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
+        ) => {
+            "the certificate names an authority that is trusted here and did not sign it".to_owned()
+        }
         TlsError::InvalidCertificate(CertificateError::Other(why)) => format!(
             "the certificate cannot be a server's, as a self-signed one often cannot ({:?})",
             why.0

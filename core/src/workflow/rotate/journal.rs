@@ -266,6 +266,7 @@ impl Shared {
                 "the journal '{}' cannot be written: {error}",
                 self.path.display()
             ))
+            .with_source(error)
         };
         let version = VERSION;
         let mut line = serde_json::to_string(&Line {
