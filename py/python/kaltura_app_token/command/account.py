@@ -307,6 +307,8 @@ def _next_step(found: list[Place], settings: _native.Settings, hint: str | None)
     no_partner = settings.partner_id is None
     option = "--partner-id ID" if no_partner else "--admin-secret-file PATH"
     place = account_place(found, settings)
+    if place is None and found[1].asked_for and found[1].profile is not None:
+        place, option = found[1], "--partner-id ID --admin-secret-file PATH"
     if place is None:
         looked = ", ".join(place.name for place in found[1:])
         here = os.path.join(os.getcwd(), "config.json")

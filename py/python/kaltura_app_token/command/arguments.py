@@ -87,7 +87,8 @@ class Parser(argparse.ArgumentParser):
         """The hint for an option that is followed by what looks like another one."""
         followed = zip(self._words, self._words[1:], strict=False)
         names = option.split("/")
-        if any(word in names and after.startswith("-") for word, after in followed):
+        # argparse takes a number for a value, also below 0.
+        if any(word in names and re.match(r"-\D", after) for word, after in followed):
             return "a value that starts with - is written --option=value"
         return ""
 

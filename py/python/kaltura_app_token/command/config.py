@@ -245,7 +245,7 @@ def _set(args: argparse.Namespace) -> int:
     written = write_profile(args.name, given, secrets)
     note(f"{PROGRAM}: wrote profile {args.name} to {' and '.join(written)}")
     if default_profile() != args.name:
-        note(f"  hint: name it with --profile {args.name}, or once: config use {args.name}")
+        note(f"  hint: name it with --profile {args.name}, or once: {PROGRAM} config use {args.name}")
     return 0
 
 
