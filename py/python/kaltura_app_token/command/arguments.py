@@ -303,7 +303,9 @@ def secret_option(program: str, args: argparse.Namespace, name: str, variable: s
     if value is None:
         return None
     if not value.strip():
-        raise ConfigError(f"--{name}: the value is empty")
+        raise ConfigError(
+            f"--{name}: the value is empty", hint="give a value, or leave the option out"
+        )
     if os.fsencode(value).decode(errors="ignore") != value:
         raise ConfigError(f"--{name}: the value is not UTF-8")
     warn_of_argument(program, f"--{name}", f"--{name}-file (- is standard input) or {variable}")

@@ -110,7 +110,10 @@ def check_name(name: str) -> None:
             "this is not a name for a profile", hint="letters, digits, and . _ - after the first"
         )
     if looks_like_secret(name):
-        raise ConfigError("the profile's name looks like a secret")
+        raise ConfigError(
+            "the profile's name looks like a secret",
+            hint="a secret goes into a file for --admin-secret-file, or to standard input for -",
+        )
 
 
 def write_profile(name: str, values: dict[str, Any], secrets: dict[str, str]) -> list[str]:
