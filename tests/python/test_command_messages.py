@@ -65,7 +65,7 @@ class TestWaits:
         assert ended.code == 0
         assert f"\r{told}" in ended.out
         # Erased before anything else is printed.
-        assert f"\r{' ' * len(told)}\rID " in ended.out, ended
+        assert f"\r{told}\r{' ' * len(told)}\r" in ended.out, ended
 
     def test_and_which_attempt_it_is(self, shell: Shell, sandbox: Sandbox) -> None:
         sandbox.fault("*", "status", status=503, times=2)
