@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use crate::errors::to_pyerr;
 use crate::interpreter::{self, Inside};
 use crate::logging;
+use crate::patience::Wait;
 use crate::queue::LoopQueue;
 
 /// Waits for the core without the interpreter; a signal handler that raises cancels the call. Answers
@@ -22,6 +23,7 @@ pub(crate) fn wait<T: Send>(
     // Only there does Python run signal handlers; other threads look up for what is to be logged.
     let handles_signals = interpreter::is_main_thread(py)?;
     let mut raised = None;
+    let mut patience = Wait::begin();
     let look_up = |py: Python<'_>| {
         logging::pass_on(py)?;
         py.check_signals()
@@ -31,7 +33,13 @@ pub(crate) fn wait<T: Send>(
             if !handles_signals && !logging::is_waiting() {
                 return true;
             }
-            match interpreter::attach(look_up) {
+            let still_waiting = |py: Python<'_>| {
+                if handles_signals {
+                    patience.goes_on(py);
+                }
+                look_up(py)
+            };
+            match interpreter::attach(still_waiting) {
                 Some(Err(signal)) => {
                     raised = Some(signal);
                     false
@@ -41,6 +49,7 @@ pub(crate) fn wait<T: Send>(
         };
         wait(&core::Cancel::new(), &mut tick)
     })?;
+    patience.ends(py);
     if raised.is_none() {
         // What came since it looked up last: later it would find the result gone.
         raised = look_up(py).err();

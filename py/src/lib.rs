@@ -21,6 +21,7 @@ mod ks;
 mod logging;
 mod model;
 mod options;
+mod patience;
 mod provider;
 mod queue;
 mod sandbox;
@@ -44,6 +45,8 @@ mod _native {
     };
     #[pymodule_export]
     use crate::model::{AppToken, ResponseProfile, Secret, Session, SessionInfo, TokenPage};
+    #[pymodule_export]
+    use crate::patience::tell_of_waits;
     #[pymodule_export]
     use crate::provider::{SessionProvider, TokenSource};
     #[pymodule_export]

@@ -19,7 +19,8 @@ pub(crate) struct Settings(pub(crate) core::Settings);
 impl Settings {
     #[new]
     #[pyo3(signature = (*, partner_id=None, admin_secret=None, ks=None, service_url=None, user_id=None,
-        admin_session_duration=None, admin_privileges=None, app_token_id=None, app_token=None, profile=None))]
+        admin_session_duration=None, admin_privileges=None, app_token_id=None, app_token=None, profile=None,
+        found=false))]
     #[expect(
         clippy::too_many_arguments,
         reason = "keyword arguments of a Python constructor"
@@ -35,6 +36,7 @@ impl Settings {
         app_token_id: Option<String>,
         app_token: Option<SecretArg>,
         profile: Option<String>,
+        found: bool,
     ) -> Self {
         let source = profile.map_or(core::Source::Explicit, core::Source::Profile);
         let mut settings = core::Settings::new(source);
@@ -47,6 +49,7 @@ impl Settings {
         settings.admin_privileges = admin_privileges;
         settings.app_token_id = app_token_id;
         settings.app_token = app_token.map(|secret| secret.0);
+        settings.found = found;
         Self(settings)
     }
 

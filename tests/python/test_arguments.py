@@ -33,13 +33,20 @@ def test_the_examples_in_the_docstrings_are_true(module: object) -> None:
         ("12h", 43200),
         ("7d", 604800),
         ("1w", 604800),
+        ("1h30m", 5400),
+        ("1d12h30m5s", 131405),
+        ("30days", 2592000),
+        ("1day", 86400),
+        ("90minutes", 5400),
     ],
 )
 def test_durations(text: str, seconds: int) -> None:
     assert arguments.duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "-1", "1.5h", "h", "1 h", "1y", "9999999999", "٣"])
+@pytest.mark.parametrize(
+    "text", ["", "-1", "1.5h", "h", "1 h", "1y", "1h30", "h1", "9999999999", "٣"]
+)
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError):
         arguments.duration(text)
@@ -50,6 +57,8 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
     [
         ("1893456000", 1893456000),
         ("2030-01-01T00:00:00Z", 1893456000),
+        ("2030-01-01", 1893456000),
+        ("2030-01-01Z", 1893456000),
         ("2030-01-01T00:00:00+00:00", 1893456000),
         ("2029-12-31T19:00:00-05:00", 1893456000),
     ],
@@ -62,10 +71,15 @@ def test_instants(text: str, unix: int) -> None:
 def test_relative_instants() -> None:
     now = time.time()
     assert abs(arguments.future("+1h") - now - 3600) < 5
+    assert abs(arguments.future("+30days") - now - 2592000) < 5
+    assert abs(arguments.past("1h30m") - now + 5400) < 5
     assert abs(arguments.past("1h") - now + 3600) < 5
 
 
-@pytest.mark.parametrize("text", ["", "soon", "2030-01-01", "2030-01-01T00:00:00", "1h ago", "+"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "soon", "2030-13-01", "2030-01", "2030-01-01+02:00", "2030-01-01T00:00:00", "1h ago", "+"],
+)
 def test_what_is_no_instant_is_refused(text: str) -> None:
     for kind in (arguments.future, arguments.past):
         with pytest.raises(argparse.ArgumentTypeError):
@@ -90,7 +104,9 @@ def test_a_secrets_file_loses_its_line_end_only(
     assert arguments.read_secret("--x", str(path)) == secret
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", b"  \n", b"one\ntwo\n", b"\xff\xfe", b"x" * 70000])
+@pytest.mark.parametrize(
+    "content", [b"", b"\n", b"  \n", b"one\ntwo\n", b"\xff\xfe", b"x" * 70000, b"a\0b"]
+)
 def test_a_file_without_one_secret_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "secret"
     path.write_bytes(content)

@@ -25,7 +25,7 @@ pub fn read_configuration(path: &Path) -> Result<(Secret, Option<String>)> {
     };
     let file = disk::open(path).map_err(unreadable)?;
     let warning = trust::check(&file, path, Steers::Configuration)?;
-    let text = disk::read_text(file, MAX_CONFIG_BYTES).map_err(unreadable)?;
+    let text = disk::read_text(&file, MAX_CONFIG_BYTES).map_err(unreadable)?;
     Ok((Secret::new(text.as_str()), warning))
 }
 
@@ -59,7 +59,7 @@ impl Settings {
         let file = disk::open(path);
         let warning = file.as_ref().map_or(Ok(None), check)?;
         let is_open_to_others = file.as_ref().is_ok_and(disk::others_can_read);
-        let text = match file.and_then(|file| disk::read_text(file, MAX_CONFIG_BYTES)) {
+        let text = match file.and_then(|file| disk::read_text(&file, MAX_CONFIG_BYTES)) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(

@@ -90,6 +90,8 @@ pub struct Settings {
     pub app_token: Option<Secret>,
     /// What is worth a warning, such as a config file that others can read.
     pub warnings: Vec<String>,
+    /// Whether the source was found and nobody asked for it, such as a profile that is used by default.
+    pub found: bool,
 }
 
 /// Whether settings have something.
@@ -134,6 +136,7 @@ impl Settings {
             app_token_id: None,
             app_token: None,
             warnings: Vec::new(),
+            found: false,
         }
     }
 
@@ -144,7 +147,7 @@ impl Settings {
     /// leak, and how the wrong account is changed. So it is an error when
     ///
     /// - the explicit settings name another account than a source after them, except for a config file
-    ///   after the environment, which was found and not asked for. The explicit partner id of the very
+    ///   after the environment, and one that is [`found`](Self::found): nobody asked for them. The explicit partner id of the very
     ///   account that stands there is no other account;
     /// - the account has no service URL where another source has one, or a source before the account's
     ///   has a different one. Only an explicit URL is for the account of any source.
@@ -216,9 +219,9 @@ impl Settings {
         let mut before = sources
             .iter()
             .take_while(|settings| settings.source != other.source);
-        let found = matches!(other.source, Source::ConfigFile(_))
+        let is_config_json = matches!(other.source, Source::ConfigFile(_))
             && before.any(|settings| settings.source == Source::Environment);
-        if found {
+        if is_config_json || other.found {
             return Ok(Some(first));
         }
         Err(Error::config(format!(
@@ -318,7 +321,8 @@ impl Part {
         let step = match source {
             Source::Environment => format!("set {}", self.variables),
             Source::ConfigFile(_) => format!("add {} to it", self.key),
-            Source::Explicit | Source::Profile(_) => "add it there".to_owned(),
+            Source::Profile(_) => format!("add {} to it", self.key.to_ascii_lowercase()),
+            Source::Explicit => "give it there too".to_owned(),
         };
         Error::config(format!("{} is missing in {source}", self.name)).with_hint(step)
     }

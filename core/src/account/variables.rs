@@ -13,20 +13,25 @@ use crate::secret::Secret;
 
 const MAX_SECRET_BYTES: usize = 64 << 10;
 
+/// Where systemd names the directory of a unit's credentials.
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
 impl Settings {
     /// Reads the environment: `KALTURA_PARTNER_ID`, `KALTURA_ADMIN_SECRET`, `KALTURA_KS`,
     /// `KALTURA_SERVICE_URL`, `KALTURA_USER_ID`, `KALTURA_SESSION_EXPIRY` (seconds),
     /// `KALTURA_APP_TOKEN_ID` and `KALTURA_APP_TOKEN`.
     ///
     /// A secret can stand in a file instead, which `KALTURA_ADMIN_SECRET_FILE`, `KALTURA_KS_FILE` or
-    /// `KALTURA_APP_TOKEN_FILE` names and which holds it alone; a newline at its end is left out.
+    /// `KALTURA_APP_TOKEN_FILE` names and which holds it alone; a newline at its end is left out. Or it
+    /// stands in the directory of systemd's credentials, `CREDENTIALS_DIRECTORY`, in the file
+    /// `kaltura-admin-secret`, `kaltura-ks` or `kaltura-app-token`.
     ///
     /// For the last two variables the names in use elsewhere are read too: `KALTURA_TOKEN_ID` with
     /// `KALTURA_TOKEN`, and `TOKEN_ID` with `TOKEN`, each only as a pair. An empty variable is unset.
     ///
     /// # Errors
-    /// `Config` naming the variable that is not UTF-8, is not a number where one must stand, is set
-    /// beside the one that names its file, or whose file cannot be used.
+    /// `Config` naming the variable that is not UTF-8, is not a number where one must stand, or whose
+    /// file cannot be used; naming both places of a secret that stands in two.
     pub fn from_env() -> Result<Self> {
         Self::from_variables(environment::variable)
     }
@@ -93,17 +98,41 @@ impl<L: Fn(&str) -> Option<OsString>> Variables<L> {
         }
     }
 
-    /// A secret from its variable, or from the file that the variable with `_FILE` after it names.
+    /// A secret from its variable, from the file that the variable with `_FILE` after it names, or from
+    /// systemd's credential of the same name, which is written `kaltura-admin-secret`.
     pub(super) fn secret(&self, name: &str) -> Result<Option<Secret>> {
+        let twice = |one: &str, other: &str| {
+            Err(Error::config(format!("{one} and {other} are both set")).with_hint(Hint::UnsetOne))
+        };
         let file = format!("{name}_FILE");
-        match (self.text(name)?, self.text(&file)?) {
-            (Some(_), Some(_)) => Err(Error::config(format!(
-                "the environment variables {name} and {file} are both set"
-            ))
-            .with_hint(Hint::UnsetOne)),
-            (Some(text), None) => Ok(Some(Secret::new(text.as_str()))),
-            (None, Some(path)) => read_secret(&file, Path::new(path.as_str())).map(Some),
-            (None, None) => Ok(None),
+        let credential = name.to_ascii_lowercase().replace('_', "-");
+        let text = self.text(name)?;
+        let path = self.text(&file)?;
+        let stored = self.credential(&credential)?;
+        let variable = format!("the environment variable {name}");
+        let credential = format!("the credential {credential} of {CREDENTIALS}");
+        match (text, path, stored) {
+            (Some(_), Some(_), _) => twice(&format!("the environment variables {name}"), &file),
+            (Some(_), None, Some(_)) => twice(&variable, &credential),
+            (None, Some(_), Some(_)) => twice(&format!("{variable}_FILE"), &credential),
+            (Some(text), None, None) => Ok(Some(Secret::new(text.as_str()))),
+            (None, Some(path), None) => {
+                let path = Path::new(path.as_str());
+                read_secret(&file, path, disk::open(path)).map(Some)
+            }
+            (None, None, stored) => Ok(stored),
+        }
+    }
+
+    /// The secret that the service manager put into the directory of its credentials, if it did.
+    fn credential(&self, name: &str) -> Result<Option<Secret>> {
+        let Some(directory) = self.raw(CREDENTIALS).filter(|path| !path.is_empty()) else {
+            return Ok(None);
+        };
+        let path = Path::new(&directory).join(name);
+        match disk::open(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            file => read_secret(CREDENTIALS, &path, file).map(Some),
         }
     }
 
@@ -125,14 +154,14 @@ pub(super) fn plain(mut text: Zeroizing<String>) -> String {
     std::mem::take(&mut text)
 }
 
-/// The secret in the file that a variable names.
-fn read_secret(variable: &str, path: &Path) -> Result<Secret> {
+/// The secret in the file that a variable led to.
+fn read_secret(variable: &str, path: &Path, file: std::io::Result<disk::File>) -> Result<Secret> {
     let wrong = |why: &str| {
         Error::config(format!("{variable}: {} {why}", path.display())).with_hint(Hint::SecretAlone)
     };
-    let text = disk::open(path).and_then(|file| disk::read_text(file, MAX_SECRET_BYTES));
+    let text = file.and_then(|file| disk::read_text(&file, MAX_SECRET_BYTES));
     let text = text.map_err(|error| match error.kind() {
-        std::io::ErrorKind::InvalidData => wrong("is not UTF-8"),
+        std::io::ErrorKind::InvalidData => wrong(error.to_string().trim_start_matches("it ")),
         _ => wrong(&format!("cannot be read: {error}")),
     })?;
     let line = text.strip_suffix('\n').unwrap_or(&text);

@@ -7,6 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
 use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::{Builder, NamedTempFile};
 use zeroize::Zeroizing;
@@ -21,39 +22,88 @@ const OURS: &str = ".kaltura-app-token-";
 const RANDOM_CHARACTERS: usize = 6;
 const SUFFIX: &str = ".tmp";
 
+/// How long a pipe may have nothing to read: whoever waits here cannot be interrupted.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// The bytes of a file.
 ///
 /// # Errors
-/// What the operating system says.
-pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
-    std::fs::read(path)
+/// As [`read_text`], but for the encoding.
+pub(crate) fn read(path: &Path, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+    read_bytes(&open(path)?, limit)
 }
 
-/// Opens a file to read it.
+/// Opens a file to read it. A pipe is not waited for until something of it is read.
 ///
 /// # Errors
 /// What the operating system says.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
-    File::open(path)
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    options.open(path)
 }
 
 /// The text of a file, without the byte order mark that editors on Windows put first.
 ///
 /// # Errors
-/// What the operating system says; `FileTooLarge` over `limit` bytes, `InvalidData` when it is not UTF-8.
-pub(crate) fn read_text(file: File, limit: usize) -> io::Result<Zeroizing<String>> {
+/// What the operating system says; `FileTooLarge` over `limit` bytes, `TimedOut` when nobody writes into a
+/// pipe, `InvalidData` when it is not UTF-8 or holds a NUL, as no text does.
+pub(crate) fn read_text(file: &File, limit: usize) -> io::Result<Zeroizing<String>> {
+    let not_text = |why| io::Error::new(io::ErrorKind::InvalidData, why);
+    let bytes = read_bytes(file, limit)?;
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(not_text("it is not UTF-8 but UTF-16"));
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|_| not_text("it is not UTF-8"))?;
+    if text.contains('\0') {
+        return Err(not_text("it holds a NUL character"));
+    }
+    Ok(Zeroizing::new(
+        text.trim_start_matches('\u{feff}').to_owned(),
+    ))
+}
+
+fn read_bytes(file: &File, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
     // As large as it may become: growing would leave copies behind that are not wiped.
     let mut bytes = Zeroizing::new(Vec::with_capacity(limit + 1));
-    file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+    let mut rest = Ready(file).take(limit as u64 + 1);
+    rest.read_to_end(&mut bytes)?;
     if bytes.len() > limit {
         let what = format!("it is larger than {limit} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
     }
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))?;
-    Ok(Zeroizing::new(
-        text.trim_start_matches('\u{feff}').to_owned(),
-    ))
+    Ok(bytes)
+}
+
+/// A file that is read when it has something, which all but pipes always have.
+struct Ready<'a>(&'a File);
+
+impl io::Read for Ready<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        #[cfg(unix)]
+        wait_for_writer(self.0)?;
+        self.0.read(buffer)
+    }
+}
+
+#[cfg(unix)]
+fn wait_for_writer(file: &File) -> io::Result<()> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let limit = Timespec {
+        tv_sec: PATIENCE.as_secs().cast_signed(),
+        tv_nsec: 0,
+    };
+    let ready = poll(&mut [PollFd::new(file, PollFlags::IN)], Some(&limit))?;
+    if ready == 0 {
+        let what = format!("nothing was written into it within {PATIENCE:?}");
+        return Err(io::Error::new(io::ErrorKind::TimedOut, what));
+    }
+    Ok(())
 }
 
 /// Whether what this process prints goes to that file.

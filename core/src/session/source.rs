@@ -256,7 +256,7 @@ fn unset(variable: &str) -> Error {
 
 fn read_file(path: &Path) -> Result<Zeroizing<String>> {
     disk::open(path)
-        .and_then(|file| disk::read_text(file, MAX_FILE_BYTES))
+        .and_then(|file| disk::read_text(&file, MAX_FILE_BYTES))
         .map_err(|error| {
             Error::config(format!(
                 "token file '{}' cannot be read: {error}",

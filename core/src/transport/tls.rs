@@ -16,6 +16,8 @@ use super::{ClientCertificate, TransportOptions};
 use crate::error::{Error, Result};
 use crate::seam::{disk, environment};
 
+/// Ten times what all authorities of a system take.
+const MAX_CA_BYTES: usize = 4 << 20;
 const NO_CERTIFICATE: &str = "there is no certificate in it";
 
 pub(super) fn tls_config(options: &TransportOptions) -> Result<rustls::ClientConfig> {
@@ -58,7 +60,8 @@ fn add_roots(roots: &mut RootCertStore, options: &TransportOptions) -> Result<()
     let file = options.ca_file.as_deref();
     if let Some(path) = file {
         let name = format!("CA file {}", path.display());
-        let pem = disk::read(path).map_err(|error| Error::config(format!("{name}: {error}")))?;
+        let pem = disk::read(path, MAX_CA_BYTES)
+            .map_err(|error| Error::config(format!("{name}: {error}")))?;
         add_pem(roots, &name, &pem)?;
     }
     if let Some(pem) = &options.ca_pem {

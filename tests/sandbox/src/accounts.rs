@@ -4,11 +4,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Read as _;
 use std::path::Path;
 
 use serde_json::Value;
 
 use crate::random;
+
+/// More than any file of accounts has.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// The longest session an account hands out unless it says otherwise: one day.
 const DEFAULT_MAX_SESSION: i64 = 86_400;
@@ -125,8 +129,13 @@ impl Accounts {
     /// # Errors
     /// One line that names the file and the field at fault.
     pub fn from_file(path: &Path) -> Result<Self, String> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| format!("{}: {error}", path.display()))?;
+        let named = |error: std::io::Error| format!("{}: {error}", path.display());
+        let mut text = String::new();
+        let file = std::fs::File::open(path).map_err(named)?;
+        let read = file.take(MAX_BYTES + 1).read_to_string(&mut text);
+        if read.map_err(named)? as u64 > MAX_BYTES {
+            return Err(format!("{}: larger than {MAX_BYTES} bytes", path.display()));
+        }
         Self::from_json(&text).map_err(|error| format!("{}: {error}", path.display()))
     }
 

@@ -144,7 +144,9 @@ where
 }
 
 fn fail(program: &str, code: i32, message: &str) -> i32 {
-    eprintln!("{program}: {message}");
+    // As a subcommand, it complains as its command does.
+    let command = program.split(' ').next().unwrap_or(program);
+    eprintln!("{command}: error: {message} (see {program} --help)");
     code
 }
 

@@ -11,9 +11,9 @@ from typing import NamedTuple
 from kaltura_app_token import _native
 from kaltura_app_token._version import PROGRAM
 from kaltura_app_token.command import arguments as types
+from kaltura_app_token.command import messages
 from kaltura_app_token.command.arguments import add_secret, secret_option, variable
 from kaltura_app_token.command.output.run import note
-from kaltura_app_token.command.output.text import printable
 from kaltura_app_token.errors import ConfigError
 
 TYPE_CHECKING = False
@@ -27,14 +27,15 @@ HASH_TYPES = ("MD5", "SHA1", "SHA256", "SHA512")
 
 
 class Place(NamedTuple):
-    """A place that settings come from: what to call it, what it says, and whether the command line
-    names that very place.
+    """A place that settings come from: what to call it, what it says, whether the command line
+    names that very place, and which profile it is.
     """
 
     name: str
     settings: _native.Settings
     warnings: list[str]
     asked_for: bool = False
+    profile: str | None = None
 
 
 def add_account(parser: Parser, *, secret: bool = True, session: bool = True) -> None:
@@ -73,10 +74,15 @@ def add_account(parser: Parser, *, secret: bool = True, session: bool = True) ->
         "--profile",
         metavar="NAME",
         help="a profile of the file that `config path` names, in place of the environment "
-        "(otherwise: KALTURA_PROFILE)",
+        "(otherwise: KALTURA_PROFILE, or what `config use` chose)",
     )
     group.add_argument(
         "--config", metavar="PATH", help="a file as config.json, in place of the environment"
+    )
+    group.add_argument(
+        "--trust-files",
+        action="store_true",
+        help="use files of settings and journals whoever can write to them (KALTURA_TRUST_FILES=1)",
     )
 
 
@@ -129,11 +135,14 @@ def add_token(parser: Parser) -> None:
 
 def places(args: argparse.Namespace) -> list[Place]:
     """Where settings come from, in the order in which they count: the options, and either what
-    --profile or --config names or else environment, KALTURA_PROFILE and config.json.
+    --profile or --config names or else environment, the profile in use and config.json.
 
     Raises:
         ConfigError: One of them cannot be read.
     """
+    if args.trust_files:
+        # For the native half alone: it is not for the program that `exec` starts.
+        os.putenv("KALTURA_TRUST_FILES", "1")
     files = [
         getattr(args, name, None) for name in ("admin_secret_file", "ks_file", "app_token_file")
     ]
@@ -150,17 +159,41 @@ def places(args: argparse.Namespace) -> list[Place]:
     if args.config is not None:
         return [options, _config_file(args.config, asked_for=True)]
     found = [options, Place("the environment", _native.Settings.from_env(), [])]
-    profile = variable("KALTURA_PROFILE")
-    if profile is not None:
-        found.append(_profile(profile))
-    if os.path.exists("config.json"):
+    if (name := variable("KALTURA_PROFILE")) is not None:
+        found.append(_profile(name))
+    for look in (_default_profile if name is None else None, _found_config_file):
         try:
-            found.append(_config_file("config.json"))
+            place = look() if look is not None else None
         except ConfigError:
-            # Many programs have a file of that name; it matters only to who needs it.
+            # Nobody asked for it, and many programs have a config.json: it matters to who needs it.
             if not _is_complete(found):
                 raise
+        else:
+            found += [place] if place is not None else []
     return found
+
+
+def used_profile() -> tuple[str, str] | None:
+    """The profile that is read where none is asked for, and what chose it.
+
+    Raises:
+        ConfigError: The variable or the file of profiles cannot be used.
+    """
+    from kaltura_app_token.command.profiles import default_profile
+
+    if (name := variable("KALTURA_PROFILE")) is not None:
+        return name, "KALTURA_PROFILE"
+    name = default_profile()
+    return None if name is None else (name, "the default")
+
+
+def _default_profile() -> Place | None:
+    used = used_profile()
+    return None if used is None else _profile(used[0], found=True)
+
+
+def _found_config_file() -> Place | None:
+    return _config_file("config.json") if os.path.exists("config.json") else None
 
 
 def _is_complete(found: list[Place]) -> bool:
@@ -176,11 +209,11 @@ def _all(found: list[Place]) -> list[_native.Settings]:
     return [place.settings for place in found]
 
 
-def _profile(name: str, *, asked_for: bool = False) -> Place:
+def _profile(name: str, *, asked_for: bool = False, found: bool = False) -> Place:
     from kaltura_app_token.command.profiles import read_profile
 
-    settings, warnings = read_profile(name)
-    return Place(f"profile {name}", settings, warnings, asked_for)
+    settings, warnings = read_profile(name, found=found)
+    return Place(f"profile {name}", settings, warnings, asked_for, name)
 
 
 def _options(args: argparse.Namespace) -> Place:
@@ -226,7 +259,7 @@ def resolve(found: list[Place], need: Literal["admin", "exchange"]) -> _native.S
     Raises:
         ConfigError: Something that is needed is missing, or stands in two places.
     """
-    settings = _native.Settings.resolve(_all(found), "exchange")
+    settings = _resolved(found, "exchange")
     place = account_place(found, settings)
     if place is not None:
         if place.asked_for:
@@ -237,14 +270,58 @@ def resolve(found: list[Place], need: Literal["admin", "exchange"]) -> _native.S
             )
         for warning in place.warnings:
             note(f"{PROGRAM}: warning: {warning}")
+        url = settings.service_url or _native.normalize_service_url("us")
+        messages.tell(f"partner {settings.partner_id} of {place.name}, at {url}")
     if need == "exchange":
         return settings
+    if settings.ks is not None and settings.admin_secret is not None and place is not None:
+        note(
+            f"{PROGRAM}: note: the session in {place.name} is used, "
+            "and not the admin secret beside it"
+        )
     secret = None
     if settings.ks is None and all(place.settings.admin_secret is None for place in found):
         secret = ask_secret(f"Admin secret of partner {settings.partner_id}")
     if secret is not None:
         return _with_credentials(settings, secret)
-    return _native.Settings.resolve(_all(found), need)
+    return _resolved(found, need)
+
+
+def _resolved(found: list[Place], need: Literal["admin", "exchange"]) -> _native.Settings:
+    try:
+        return _native.Settings.resolve(_all(found), need)
+    except ConfigError as error:
+        try:
+            shown = _native.Settings.resolve(_all(found), "show")
+        except ConfigError:
+            # Something contradicts itself.
+            raise error from None
+        # A session that does not tell whose it is says so itself.
+        if error.hint_name != "OneSource" and shown.ks is None:
+            error.hint = _next_step(found, shown, error.hint)
+        raise
+
+
+def _next_step(found: list[Place], settings: _native.Settings, hint: str | None) -> str:
+    """What to do where the partner id is missing, or else the credential."""
+    no_partner = settings.partner_id is None
+    option = "--partner-id ID" if no_partner else "--admin-secret-file PATH"
+    place = account_place(found, settings)
+    if place is None and found[1].asked_for and found[1].profile is not None:
+        place, option = found[1], "--partner-id ID --admin-secret-file PATH"
+    if place is None:
+        looked = ", ".join(place.name for place in found[1:])
+        here = os.path.join(os.getcwd(), "config.json")
+        return (
+            "set KALTURA_PARTNER_ID and KALTURA_ADMIN_SECRET, give --partner-id and "
+            f"--admin-secret-file, or write a profile with `{PROGRAM} config set`; looked in "
+            f"{looked}" + ("" if os.path.exists(here) else f" and for {here}")
+        )
+    if place.profile is not None:
+        return f"{PROGRAM} config set {place.profile} {option}"
+    if place is found[0]:
+        return f"give {option} too"
+    return f"{hint}, or give {option}" if place.name == "the environment" else hint or ""
 
 
 def without_session(settings: _native.Settings) -> _native.Settings:
@@ -269,12 +346,7 @@ def ask_secret(what: str) -> str | None:
     """What the person at the terminal types; None without one, and for nothing."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
-    import getpass
-
-    try:
-        return getpass.getpass(f"{printable(what)}: ", stream=sys.stderr) or None
-    except EOFError:
-        return None
+    return types.type_secret(what) or None
 
 
 def connect(
@@ -283,7 +355,7 @@ def connect(
     """The client of these settings, reached as the options say; `options` come before those."""
     from kaltura_app_token.command import connect
 
-    return connect.open_client(
+    client = connect.open_client(
         settings,
         "--allow-http",
         **{
@@ -297,6 +369,19 @@ def connect(
             **options,
         },
     )
+    if args.ca_file is not None and client.service_url.startswith("http:"):
+        raise ConfigError(
+            f"--ca-file: {client.service_url} has no TLS, so no certificate is looked at",
+            hint="leave it out",
+        )
+    if args.proxy is not None and _is_here(client.service_url):
+        note(f"{PROGRAM}: note: --proxy is not used: {client.service_url} is on this machine")
+    return client
+
+
+def _is_here(url: str) -> bool:
+    """Whether a server is on this machine, where no proxy could reach it."""
+    return url.partition("://")[2].startswith(("127.", "localhost:", "localhost/", "[::1]"))
 
 
 def admin_client(args: argparse.Namespace) -> _native.Client:

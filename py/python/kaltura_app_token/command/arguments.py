@@ -7,19 +7,31 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import stat
 import sys
 import time
-from collections.abc import Callable
-from typing import Any, NamedTuple, NoReturn
+from collections.abc import Callable, Iterable
+from typing import IO, Any, NamedTuple, NoReturn
 
 from kaltura_app_token.command.output.run import note
+from kaltura_app_token.command.output.text import printable
 from kaltura_app_token.errors import ConfigError
 
 # The largest integers that the API's fields and the native half take.
 _MAX_INT32 = 2**31 - 1
 _MAX_INT64 = 2**63 - 1
 
-_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_UNIT_SECONDS = {
+    spelling: seconds
+    for seconds, spellings in (
+        (1, "s sec secs second seconds"),
+        (60, "m min mins minute minutes"),
+        (3600, "h hr hrs hour hours"),
+        (86400, "d day days"),
+        (604800, "w week weeks"),
+    )
+    for spelling in spellings.split()
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -38,6 +50,7 @@ class Parser(argparse.ArgumentParser):
             description=description,
             epilog=epilog,
             allow_abbrev=allow_abbrev,
+            exit_on_error=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         self.program = program
@@ -45,7 +58,24 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         self._words = list(sys.argv[1:] if args is None else args)
-        return super().parse_known_args(args, namespace)
+        try:
+            return super().parse_known_args(args, namespace)
+        except argparse.ArgumentError as error:
+            self.complain(str(error), self._meant_as_value(error.argument_name or ""))
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As `ArgumentParser.parse_args`; of what is left over only options are named in full."""
+        found, rest = self.parse_known_args(args, namespace)
+        options = [_parts(word)[0] for word in rest if word.startswith("-") and word != "--"]
+        unknown = ["--..." if looks_like_secret(word) else printable(word) for word in options]
+        if unknown:
+            names = [name for action in actions_of(self) for name in action.option_strings]
+            near = [name for word in unknown for name in similar(word, names)]
+            meant = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else ""
+            self.complain(f"unknown option: {', '.join(unknown)}", meant)
+        if words := [shown(word) for word in rest if word != "--"]:
+            self.complain(f"there is an argument too many: {' '.join(words)}")
+        return found
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         # argparse repeats the value, in the form that the option's type gave it.
@@ -53,17 +83,51 @@ class Parser(argparse.ArgumentParser):
             choices = ", ".join(map(str, action.choices))
             raise argparse.ArgumentError(action, f"invalid choice (choose from {choices})")
 
+    def _meant_as_value(self, option: str) -> str:
+        """The hint for an option that is followed by what looks like another one."""
+        followed = zip(self._words, self._words[1:], strict=False)
+        names = option.split("/")
+        # argparse takes a number for a value, also below 0.
+        if any(word in names and re.match(r"-\D", after) for word, after in followed):
+            return "a value that starts with - is written --option=value"
+        return ""
+
     def error(self, message: str) -> NoReturn:
+        self.complain(message)
+
+    def complain(self, message: str, hint: str = "") -> NoReturn:
+        """Says what is wrong, and the hint before the one to the help; exits with 2."""
         for word in self._words:
             option, value = _parts(word)
             if value:
                 message = message.replace(repr(value), "...")
             if value and option:
                 message = message.replace(word, option)
-        hint = f"see {self.prog} --help"
-        if "expected one argument" in message:
-            hint = f"a value that starts with - is written --option=value; {hint}"
+        hints = [hint] if hint else []
+        hint = "; ".join([*hints, f"see {self.prog} --help"])
         self.exit(2, f"{self.program}: error: {message}\n  hint: {hint}\n")
+
+
+def actions_of(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """All options and arguments that a parser takes, which argparse tells in no other way."""
+    return parser._actions
+
+
+def similar(word: str, names: Iterable[str]) -> list[str]:
+    """Those of the names that somebody may have meant who wrote this word."""
+    from difflib import get_close_matches
+
+    known = list(names)
+    begun = [name for name in known if len(word.lstrip("-")) > 1 and name.startswith(word)]
+    return begun[:3] or get_close_matches(word, known, 2)
+
+
+_LONGEST_SHOWN = 16
+
+
+def shown(word: str) -> str:
+    """A word that has no place, for people; dots for one that may be a secret."""
+    return printable(word) if len(word) <= _LONGEST_SHOWN else "..."
 
 
 def _parts(word: str) -> tuple[str, str]:
@@ -78,6 +142,11 @@ def _parts(word: str) -> tuple[str, str]:
     return (word[:2], word[2:].removeprefix("=")) if word.startswith("-") else ("", word)
 
 
+def parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
+    """Parses a command line by a parser that may be somebody else's."""
+    return parser.parse_args(arguments)
+
+
 class Command(NamedTuple):
     """A subcommand: what adds its options to a parser, and what does its work."""
 
@@ -85,21 +154,6 @@ class Command(NamedTuple):
     work: Callable[[argparse.Namespace], int]
     runs_program: bool = False
     """Whether the words after `--` are another program's: they are then in `args.program`."""
-
-
-def parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
-    """Parses a command line; what is left over is named only as far as it is an option.
-
-    argparse itself repeats every word that it has no place for, and such a word may be the value of
-    a secret after a misspelled option.
-    """
-    namespace, rest = parser.parse_known_args(arguments)
-    unknown = [_parts(word)[0] for word in rest if word.startswith("-")]
-    if unknown:
-        parser.error(f"unknown option: {', '.join(unknown)}")
-    if rest:
-        parser.error("there is an argument too many")
-    return namespace
 
 
 _SECRET = re.compile(r"[0-9A-Za-z+/=_-]{32,}")
@@ -153,18 +207,26 @@ def seconds(text: str) -> float:
 
 
 def duration(text: str) -> int:
-    """Seconds, or a number with one of the units s, m, h, d, w: the result is in seconds.
+    """Seconds, or numbers with their units, such as s, m, h, d, w: the result is in seconds.
 
-    >>> duration("90m")
-    5400
+    >>> duration("90m"), duration("1h30m"), duration("30days")
+    (5400, 5400, 2592000)
     """
-    match = re.fullmatch(r"(\d{1,10})([smhdw]?)", text, re.ASCII)
-    if match is None:
-        raise argparse.ArgumentTypeError("not a duration such as 3600, 30m, 12h or 7d")
-    result = int(match[1]) * _UNIT_SECONDS[match[2] or "s"]
+    if re.fullmatch(r"\d{1,10}", text, re.ASCII):
+        result = int(text)
+    elif re.fullmatch(r"(\d{1,10}[a-z]+)+", text, re.ASCII):
+        parts = re.findall(r"(\d+)([a-z]+)", text)
+        if any(unit not in _UNIT_SECONDS for _, unit in parts):
+            raise argparse.ArgumentTypeError(_NO_DURATION)
+        result = sum(int(number) * _UNIT_SECONDS[unit] for number, unit in parts)
+    else:
+        raise argparse.ArgumentTypeError(_NO_DURATION)
     if result > _MAX_INT32:
         raise argparse.ArgumentTypeError("too long a duration")
     return result
+
+
+_NO_DURATION = "not a duration such as 3600, 30m, 12h, 1h30m or 7d"
 
 
 def future(text: str) -> int:
@@ -176,7 +238,7 @@ def future(text: str) -> int:
 
 def past(text: str) -> int:
     """An instant in unix seconds: given so, as ISO 8601 with a zone, or as `7d` before now."""
-    if re.fullmatch(r"\d+[smhdw]", text, re.ASCII):
+    if re.fullmatch(r"\d+[a-z].*", text, re.ASCII):
         return int(time.time()) - duration(text)
     return _instant(text, "7d (ago)")
 
@@ -187,12 +249,15 @@ def _instant(text: str, relative: str) -> int:
         return number
     from datetime import datetime
 
+    # Before 3.11 Z is not understood. A day alone is its first moment, in UTC.
+    written = re.sub(r"[zZ]$", "+00:00", text)
+    if day := re.fullmatch(r"(\d{4}-\d\d-\d\d)(\+00:00)?", written, re.ASCII):
+        written = f"{day[1]}T00:00:00+00:00"
     try:
-        # Before 3.11 Z is not understood.
-        moment = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
+        moment = datetime.fromisoformat(written)
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"not a time: give unix seconds, 2030-01-31T12:00:00Z or {relative}"
+            f"not a time: give unix seconds, 2030-01-31, 2030-01-31T12:00:00Z or {relative}"
         ) from None
     if moment.tzinfo is None:
         raise argparse.ArgumentTypeError(
@@ -281,32 +346,87 @@ def read_secret(option: str, path: str) -> str:
 def read_secret_as_is(option: str, path: str) -> str:
     """As `read_secret`, with whatever ends the line."""
     where = "standard input" if path == "-" else path
+    if path == "-" and sys.stdin.isatty():
+        # What is typed there is seen by whoever stands behind.
+        return type_secret(f"Secret for {option}") or _refuse(option, "what was typed", "is empty")
     try:
         # Bytes: what is read must not depend on the locale, and line ends stay as they are.
-        if path == "-":
-            content = sys.stdin.buffer.read(_MAX_SECRET + 1)
-        else:
-            with open(path, "rb") as file:
-                content = file.read(_MAX_SECRET + 1)
+        content = sys.stdin.buffer.read(_MAX_SECRET + 1) if path == "-" else _content(path)
+        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+            _refuse(option, where, "is not UTF-8 text but UTF-16")
         # utf-8-sig: editors on Windows put a byte order mark first.
         text = content.decode("utf-8-sig")
+    except TimeoutError:
+        _refuse(option, where, f"is a pipe that nobody wrote into for {_PATIENCE} seconds")
     except OSError as error:
         raise ConfigError(
             f"{option}: {where} cannot be read: {error.strerror}",
             hint="give the path of a file that holds the secret alone, or - for standard input",
         ) from None
     except UnicodeDecodeError:
-        raise ConfigError(
-            f"{option}: {where} is not UTF-8 text", hint="it must hold the secret alone"
-        ) from None
+        _refuse(option, where, "is not UTF-8 text")
     secret = text.strip("\r\n")
     if not secret.strip():
-        raise ConfigError(f"{option}: {where} is empty")
-    if len(secret) > _MAX_SECRET or "\n" in secret or "\r" in secret:
-        raise ConfigError(
-            f"{option}: {where} holds more than one line: it must hold the secret alone"
-        )
+        _refuse(option, where, "is empty")
+    if "\0" in secret:
+        _refuse(option, where, "holds a NUL character")
+    if len(content) > _MAX_SECRET:
+        _refuse(option, where, f"is larger than {_MAX_SECRET} bytes")
+    if "\n" in secret or "\r" in secret:
+        _refuse(option, where, "holds more than one line")
     return text
 
 
+def _refuse(option: str, where: str, what: str) -> NoReturn:
+    raise ConfigError(
+        f"{option}: {where} {what}", hint="it must hold the secret alone, as UTF-8 text"
+    ) from None
+
+
+def _content(path: str) -> bytes:
+    """What is in a file, no more of it than is needed to see that it is too long.
+
+    A pipe is waited for: as long as it takes once there is somebody to write into it.
+
+    Raises:
+        TimeoutError: Nobody has come for that.
+        OSError: It cannot be read.
+    """
+    # Opening would wait for the other end, for ever.
+    with open(path, "rb", buffering=0, opener=_without_waiting) as file:
+        content, ready = b"", False
+        while len(content) <= _MAX_SECRET:
+            chunk = file.read(_MAX_SECRET + 1 - len(content))
+            if chunk is None:
+                ready = _is_ready(file, None)
+            elif chunk:
+                content += chunk
+            elif content or ready or not stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
+                break
+            elif not (ready := _is_ready(file, _PATIENCE)):
+                raise TimeoutError
+        return content
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _is_ready(file: IO[bytes], limit: float | None) -> bool:
+    import select
+
+    return bool(select.select([file], [], [], limit)[0])
+
+
+def type_secret(what: str) -> str:
+    """What the person at the terminal types unseen; nothing at the end of its input."""
+    import getpass
+
+    try:
+        return getpass.getpass(f"{printable(what)}: ", stream=sys.stderr)
+    except EOFError:
+        return ""
+
+
 _MAX_SECRET = 65536
+_PATIENCE = 10

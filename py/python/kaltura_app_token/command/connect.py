@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from kaltura_app_token import _native
+from kaltura_app_token.command import messages
 from kaltura_app_token.command.output.run import note
 from kaltura_app_token.errors import ConfigError
 
@@ -33,7 +34,9 @@ def open_client(
         ConfigError: They cannot be used.
     """
     try:
-        return _native.Client.from_settings(settings, **options)
+        url = _native.normalize_service_url(settings.service_url or "us", allow_http=True)
+        told = messages.of_calls(url, options.get("max_retries"))
+        return _native.Client.from_settings(settings, **told, **options)
     except ConfigError as error:
         if error.hint_name == "HttpNotAllowed":
             error.hint = (

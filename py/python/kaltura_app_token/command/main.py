@@ -33,13 +33,15 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "hash": ("Compute the tokenHash of an exchange; nothing is sent", "hash", ""),
     "config show": ("Show the settings in effect and where each comes from", "config", "SHOW"),
     "config path": ("Print where profiles are read from", "config", "PATH"),
+    "config list": ("List the profiles", "config", "LIST"),
+    "config set": ("Write a profile, or settings of one", "config", "SET"),
+    "config use": ("Choose the profile that is used by default", "config", "USE"),
+    "config unset": ("Remove a profile, or settings of one", "config", "UNSET"),
     "completion": ("Print a completion script for a shell", "completion", ""),
     "sandbox": ("Run a local Kaltura", "local", "SANDBOX"),
     "demo": ("Show all of this on a local Kaltura", "local", "DEMO"),
 }
 """Each one's summary, module, and the `Command` there (`COMMAND` where it is the only one)."""
-
-_LONGEST_SHOWN = 16
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -54,6 +56,7 @@ def load(name: str) -> tuple[Command, Parser]:
     """A subcommand and the parser of its options."""
     from importlib import import_module
 
+    from kaltura_app_token.command import messages
     from kaltura_app_token.command.arguments import Parser
 
     summary, module, variable = COMMANDS[name]
@@ -64,10 +67,15 @@ def load(name: str) -> tuple[Command, Parser]:
         PROGRAM, prog=f"{PROGRAM} {name}", description=f"{summary}.", allow_abbrev=False
     )
     command.add_options(parser)
+    messages.add_options(parser)
     return command, parser
 
 
 def _dispatch(arguments: list[str]) -> int:
+    if arguments[:1] == ["help"]:
+        # `help COMMAND` is `COMMAND --help`.
+        named = " ".join(arguments[1:3])
+        arguments = [*(arguments[1:3] if named in COMMANDS else arguments[1:]), "--help"]
     group, words = "", arguments
     if words and any(name.startswith(f"{words[0]} ") for name in COMMANDS):
         group, words = f"{words[0]} ", words[1:]
@@ -78,7 +86,7 @@ def _dispatch(arguments: list[str]) -> int:
     if word in ("-h", "--help"):
         print(_overview(group))
         return 0
-    if word == "--version" and not group:
+    if word in ("-V", "--version") and not group:
         from kaltura_app_token._version import VERSION
 
         print(f"{PROGRAM} {VERSION}")
@@ -86,34 +94,39 @@ def _dispatch(arguments: list[str]) -> int:
     if group + word not in COMMANDS:
         return _unknown(group, word)
 
-    from kaltura_app_token.command.arguments import parse
-
     command, parser = load(group + word)
     program: list[str] = []
     if command.runs_program and "--" in rest:
         at = rest.index("--")
         rest, program = rest[:at], rest[at + 1 :]
-    args = parse(parser, rest)
+    args = parser.parse_args(rest)
     args.program = program
+    from kaltura_app_token.command import messages
+
+    messages.begin(args)
     return command.work(args)
 
 
 def _unknown(group: str, word: str) -> int:
+    from kaltura_app_token.command.arguments import shown, similar
     from kaltura_app_token.command.output.run import fail
-    from kaltura_app_token.command.output.text import printable
 
-    names = ", ".join(name.removeprefix(group) for name in COMMANDS if name.startswith(group))
+    names = [name.removeprefix(group) for name in COMMANDS if name.startswith(group)]
+    listed = ", ".join(names)
     if word.startswith("-"):
-        problem = f"unknown option: {printable(word.split('=', 1)[0])}"
+        # What follows = is a value.
+        problem = f"unknown option: {shown(word.split('=', 1)[0])}"
         hint = (
-            f"options follow a command: {names}; "
+            f"options follow a command: {listed}; "
             "the flags of the old script are those of kaltura_app_token_manager.py"
         )
     else:
-        # A longer word may be a secret in a place that is not its own.
-        shown = word if len(word) <= _LONGEST_SHOWN else "..."
-        problem = f"unknown command: {group}{shown}"
-        hint = f"the commands are {names}"
+        problem = f"unknown command: {group}{shown(word)}"
+        hint = f"the commands are {listed}"
+        # A word of a group alone may be meant too, such as `inspect`.
+        last = [name for name in COMMANDS if not group and name.endswith(f" {word}")]
+        if near := last or [group + name for name in similar(word, names)]:
+            hint = f"did you mean {' or '.join(near)}? {hint}"
     fail(f"{PROGRAM}: error: {problem}", hint)
     return 2
 
@@ -136,12 +149,12 @@ def _overview(group: str) -> str:
             *lines,
             "",
             "options:",
-            "  -h, --help  show this, or with a command its options",
-            "  --version   show the version",
+            "  -h, --help     show this, or with a command its options; so does help COMMAND",
+            "  -V, --version  show the version",
             "",
             "The account is taken from the options, from the environment (KALTURA_PARTNER_ID,",
-            "KALTURA_ADMIN_SECRET, KALTURA_SERVICE_URL), from a profile (--profile NAME) or from",
-            "config.json in the working directory. Try it without an account:",
-            f"{PROGRAM} demo",
+            "KALTURA_ADMIN_SECRET, KALTURA_SERVICE_URL), from a profile (--profile NAME, or what",
+            "`config use` chose) or from config.json in the working directory.",
+            f"Try it without an account: {PROGRAM} demo",
         ]
     )

@@ -1,4 +1,6 @@
-"""What a terminal shows while a command waits. Writes nothing where stderr is not a terminal."""
+"""What a terminal shows while a command waits: one line on stderr, gone when there is something
+else to say. Writes nothing where stderr is not a terminal.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,28 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
+_PROGRESS_AFTER = 0.5
+_PROGRESS_EVERY = 0.1
+
+_line = ""
+
+
+def show(text: str) -> None:
+    """Puts this into the place of what stands on the line."""
+    global _line
+    if not sys.stderr.isatty() or text == _line:
+        return
+    print(f"\r{text:{len(_line)}}", end="", file=sys.stderr, flush=True)
+    _line = text
+
+
+def erase() -> None:
+    """Leaves the line empty."""
+    global _line
+    if _line:
+        gone, _line = _line, ""
+        print(f"\r{' ' * len(gone)}\r", end="", file=sys.stderr, flush=True)
+
 
 def with_progress(items: Iterable[T], what: str, *, streamed: bool) -> Iterator[T]:
     """The items as they come, counted on a terminal's stderr once that takes long.
@@ -22,18 +46,32 @@ def with_progress(items: Iterable[T], what: str, *, streamed: bool) -> Iterator[
         return
     from time import monotonic
 
-    shown, next_at = "", monotonic() + _PROGRESS_AFTER
+    next_at = monotonic() + _PROGRESS_AFTER
     try:
         for number, item in enumerate(items, 1):
             if monotonic() >= next_at:
-                shown = f"{number} {what} ..."
-                print(f"\r{shown}", end="", file=sys.stderr, flush=True)
+                show(f"{number} {what} ...")
                 next_at = monotonic() + _PROGRESS_EVERY
             yield item
     finally:
-        if shown:
-            print(f"\r{' ' * len(shown)}\r", end="", file=sys.stderr, flush=True)
+        erase()
 
 
-_PROGRESS_AFTER = 0.5
-_PROGRESS_EVERY = 0.1
+class Waiting:
+    """Tells of a call that takes longer than a second: who is waited for, and the attempt."""
+
+    def __init__(self, host: str, attempts: int) -> None:
+        self._host = host
+        self._attempts = attempts
+        self.attempt = 1
+
+    def __call__(self, seconds: float | None) -> None:
+        """Once in a while until the call ends, and with None when it does."""
+        if seconds is None:
+            self.attempt = 1
+            erase()
+            return
+        attempt = ""
+        if self.attempt > 1:
+            attempt = f" (attempt {self.attempt} of {self._attempts})"
+        show(f"waiting for {self._host}{attempt} ... {int(seconds)} s")

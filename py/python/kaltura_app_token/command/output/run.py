@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import sys
 
+from kaltura_app_token.command.output.progress import erase
 from kaltura_app_token.command.output.text import printable
 from kaltura_app_token.errors import CancelledError, ConfigError, KalturaError, exit_code
 
@@ -114,6 +115,7 @@ def _abandon(stream: TextIO) -> None:
 def note(text: str) -> None:
     """One line for the person at the terminal."""
     try:
+        erase()
         print(printable(text), file=sys.stderr)
     except OSError:
         # There is nowhere left to say it; the exit code still tells how the command ended.
