@@ -393,6 +393,30 @@ class TestTheSessionIsUsed:
         assert found in told
         assert step in following
 
+    def test_a_server_that_fails_over_it_is_no_refusal(
+        self, bare: Shell, sandbox: Sandbox, token: AppToken
+    ) -> None:
+        order_fault(sandbox, action="session.get", skip=1, times=9, fault="status", status=503)
+        account = account_of(sandbox)
+        del account["KALTURA_ADMIN_SECRET"]
+        ended = doctor(bare, token, "--max-retries", "0", **account)
+        assert ended.code == 6
+        told = findings(ended)["session use"]
+        assert told.startswith("problem: it could not be tried: ")
+        assert "try again later" in told
+
+    @pytest.mark.parametrize(
+        ("words", "check"), [(["--privileges", "_e:1"], "session"), ([], "token value")]
+    )
+    def test_what_cannot_be_sent_is_told_where_it_belongs(
+        self, shell: Shell, token: AppToken, words: list[str], check: str
+    ) -> None:
+        path = shell.directory / "value"
+        path.write_text(value_of(token) + " " * (not words), encoding="utf-8")
+        ended = doctor(shell, None, token.id, "--app-token-file", str(path), *words)
+        assert ended.code == 6
+        assert findings(ended)[check].startswith("problem: ")
+
     def test_what_was_asked_for_and_is_not_given_is_told(
         self, shell: Shell, sandbox: Sandbox
     ) -> None:

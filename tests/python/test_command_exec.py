@@ -283,6 +283,13 @@ class TestWhatTheTokenFixes:
             assert ("--duration" in told, "--expiry" in told) == (True, False)
 
 
+@pytest.mark.parametrize("words", [["session"], ["exec"], ["doctor"], ["ks", "generate"]])
+def test_a_session_of_no_length_is_refused_by_name(shell: Shell, words: list[str]) -> None:
+    ended = shell.new(*words, "--duration", "0")
+    assert (ended.code, ended.out) == (2, "")
+    assert "argument --duration: a session of no length has expired" in ended.err
+
+
 def test_the_examples_in_the_docstrings_are_true() -> None:
     import doctest
 

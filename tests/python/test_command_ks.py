@@ -355,6 +355,15 @@ class TestHash:
         with build_opener(ProxyHandler({})).open(url, form, timeout=10) as answer:
             assert b"KalturaSessionInfo" in answer.read()
 
+    def test_the_explanation_names_the_variable_of_the_ks(self, bare: Shell, ks: str) -> None:
+        path = bare.directory / "ks"
+        path.write_text(ks + "\n", encoding="utf-8")
+        for variable, value in (("KALTURA_KS", ks), ("KALTURA_KS_FILE", str(path))):
+            environment = {variable: value, "KALTURA_APP_TOKEN": "the-value"}
+            ended = bare.new("hash", "--explain", **environment)
+            assert (ended.code, ended.out) == (0, token_hash(ks, "the-value") + "\n")
+            assert f"KS: {len(ks)} bytes from {variable}\n" in ended.err
+
     def test_the_value_is_asked_for_on_a_terminal(self, bare: Shell, ks: str) -> None:
         bare.environment["KALTURA_KS"] = ks
         ended = bare.on_a_terminal(NEW, "hash", answers=[("The token's value: ", "the-value")])

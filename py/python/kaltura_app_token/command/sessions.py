@@ -42,18 +42,23 @@ def add_request(parser: Parser) -> None:
 
 
 def add_duration(group: argparse._ActionsContainer, told: str, default: int | None = None) -> None:
-    """Adds the option for a session's life, whose older name was that of a token's instant."""
-    group.add_argument(
-        "--duration", metavar="DURATION", type=types.duration, default=default, help=told
-    )
+    """Adds the option for a session's life, whose older name is that of a token's instant."""
+    group.add_argument("--duration", metavar="DURATION", type=_life, default=default, help=told)
     group.add_argument(
         "--expiry",
         metavar="DURATION",
         dest="duration",
-        type=types.duration,
+        type=_life,
         default=argparse.SUPPRESS,
         help=argparse.SUPPRESS,
     )
+
+
+def _life(text: str) -> int:
+    seconds = types.duration(text)
+    if seconds == 0:
+        raise argparse.ArgumentTypeError("a session of no length has expired when it is made")
+    return seconds
 
 
 def start(

@@ -97,7 +97,8 @@ class Restrictions:
         }
         told = by_hint.get(error.hint_name or "") or by_code.get(error.code or "")
         if told is None:
-            return f"the server refuses it: {error.message}", error.hint
+            what = "the server refuses it" if error.code else "it could not be tried"
+            return f"{what}: {error.message}", error.hint
         return f"{told[0]} ({error.code})", told[1]
 
     def _role(self) -> tuple[str, str]:

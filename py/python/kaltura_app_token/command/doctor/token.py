@@ -123,14 +123,16 @@ class TokenChecks:
         except InvalidTokenHash as error:
             return self._other_hash_types(token_id, value, error)
         except KalturaError as error:
-            self._refused(token_id, error)
+            self._refused(token_id, value, error)
             return None
         self.report.ok("token value", f"right: exchanged for a session with hash type {wanted}")
         return session
 
-    def _refused(self, token_id: str, error: KalturaError) -> None:
+    def _refused(self, token_id: str, value: str | _native.Secret, error: KalturaError) -> None:
         if error.hint_name != "DeadAtBirth":
-            self.report.problem("token value", error)
+            # Nothing was sent: it is the value, or what the session was to be, that cannot be used.
+            is_request = isinstance(error, ConfigError) and not _has_blanks(value)
+            self.report.problem("session" if is_request else "token value", error)
             return
         self.report.ok("token value", f"right: exchanged with hash type {self.args.hash_type}")
         self.report.problem(
@@ -161,12 +163,11 @@ class TokenChecks:
                 f"exchange it with --hash-type {hash_type}",
             )
             return session
-        text = value if isinstance(value, str) else value.reveal()
         self.report.problem(
             "token value",
             f"{refusal.message}: it is not the value of {token_id} under any hash type",
             "it begins or ends with a space: remove that"
-            if text != text.strip()
+            if _has_blanks(value)
             else "`get` with --show-secrets shows the right one to whoever has the admin secret",
         )
         return None
@@ -231,3 +232,8 @@ class TokenChecks:
         self.report.ok("privileges", session.privileges or "none")
         for lint in lints(session.privileges):
             self.report.problem("privileges", f"{lint.privilege}: {lint.message}")
+
+
+def _has_blanks(value: str | _native.Secret) -> bool:
+    text = value if isinstance(value, str) else value.reveal()
+    return text != text.strip()
