@@ -429,9 +429,10 @@ impl Client {
     /// What the server reads from a session (`session.get`), or from the admin session itself.
     ///
     /// # Errors
-    /// `Api` with `INVALID_KS` when it does not accept it, `SERVICE_FORBIDDEN` when the asking session
-    /// is not an ADMIN one.
+    /// `Config` for what is no KS. `Api` with `INVALID_KS` when the server does not accept it,
+    /// `SERVICE_FORBIDDEN` when the asking session is not an ADMIN one.
     pub async fn session_info(&self, ks: Option<&Secret>) -> Result<SessionInfo> {
+        ks.map_or(Ok(()), wire::check_ks)?;
         let answer: SessionAnswer = self
             .send(&self.sender.begin(), Action::SessionGet, |form| {
                 if let Some(ks) = ks {
