@@ -374,7 +374,7 @@ class TestConfiguration:
     ) -> None:
         beside = tmp_path / "installed"
         beside.mkdir()
-        copy = shutil.copy(OLD, beside)
+        copy = str(shutil.copy(OLD, beside))
         with Sandbox() as other:
             write_config(beside, other)
             write_config(tmp_path, sandbox)
