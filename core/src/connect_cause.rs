@@ -85,7 +85,8 @@ impl ConnectCause {
             }
             Self::TlsTrust => {
                 "a server or proxy with a certificate of its own authority needs that authority's \
-                 file (SSL_CERT_FILE, or a CA file); a certificate that is expired or not valid yet \
+                 file (SSL_CERT_FILE, or a CA file); a self-signed certificate is given there too, and \
+                 must not be marked as an authority's (basicConstraints CA:FALSE); one that is expired or not valid yet \
                  may mean that this machine's clock is wrong; a server that asks for a client \
                  certificate needs one that it accepts"
             }

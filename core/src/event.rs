@@ -41,9 +41,21 @@ pub enum Event {
         /// Names the candidates.
         error: Error,
     },
+    /// Calls fail that may succeed later without any change, after their retries; said once, however many
+    /// fail. Those that a session provider makes are not among them: see
+    /// [`OutageBegan`](Event::OutageBegan).
+    CallsFail {
+        /// What went wrong first.
+        error: Error,
+    },
+    /// A call succeeded again.
+    CallsSucceed {
+        /// How long they failed.
+        lasted: Duration,
+    },
     /// A session provider can start no sessions any more; said once, however many calls fail.
     OutageBegan {
-        /// The id of the token.
+        /// The id of the token; empty when the token source does not name one.
         token_id: String,
         /// What went wrong first.
         error: Error,
@@ -65,10 +77,11 @@ pub enum Event {
 impl Event {
     fn level(&self) -> log::Level {
         match self {
-            Self::DroppedPrivileges { .. } | Self::InDoubt { .. } | Self::OutageBegan { .. } => {
-                log::Level::Warn
-            }
-            Self::OutageEnded { .. } => log::Level::Info,
+            Self::DroppedPrivileges { .. }
+            | Self::InDoubt { .. }
+            | Self::CallsFail { .. }
+            | Self::OutageBegan { .. } => log::Level::Warn,
+            Self::CallsSucceed { .. } | Self::OutageEnded { .. } => log::Level::Info,
             Self::Retry { .. } | Self::SessionFetched { .. } | Self::RenewalFailed { .. } => {
                 log::Level::Debug
             }
@@ -97,6 +110,18 @@ impl fmt::Display for Event {
             }
             Self::InDoubt { error } => {
                 write!(f, "{}: {error}", error.request().unwrap_or_default())
+            }
+            Self::CallsFail { error } => write!(
+                f,
+                "calls fail ({} after {} attempts): {error}",
+                error.request().unwrap_or_default(),
+                error.attempts()
+            ),
+            Self::CallsSucceed { lasted } => {
+                write!(f, "calls succeed again, after {} s", lasted.as_secs())
+            }
+            Self::OutageBegan { token_id, error } if token_id.is_empty() => {
+                write!(f, "sessions cannot be started: {error}")
             }
             Self::OutageBegan { token_id, error } => {
                 write!(

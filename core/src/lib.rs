@@ -34,6 +34,7 @@ mod flight;
 mod ks;
 mod model;
 mod number_or_text;
+mod outage;
 mod privileges;
 #[cfg(unix)]
 mod queue;

@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 
 use pyo3::prelude::*;
-use pyo3::types::PyCFunction;
+use pyo3::types::{PyCFunction, PyList};
 
 use crate::interpreter::{self, Inside};
 
@@ -18,11 +18,17 @@ impl Aside {
             .map(|aside| Self(aside.unbind()))
     }
 
+    /// The name of what a call of the function raised, and not its text, which may quote what it handled.
+    pub(crate) fn name_of(py: Python<'_>, error: &PyErr) -> String {
+        let name = error.get_type(py).name().map(|name| name.to_string());
+        name.unwrap_or_default()
+    }
+
     /// Calls the function and waits for what `finish` makes of its result; `None` once the interpreter
     /// ends. To be called without the interpreter, on a thread that may wait.
     pub(crate) fn call<T: Send + 'static>(
         &self,
-        arguments: &[&str],
+        arguments: impl FnOnce(Python<'_>) -> PyResult<Bound<'_, PyList>>,
         finish: fn(Python<'_>, PyResult<Bound<'_, PyAny>>) -> T,
     ) -> Option<T> {
         let (sender, receiver) = mpsc::channel();
@@ -40,7 +46,10 @@ impl Aside {
                 let _ = sender.send(finish(inside.py(), result));
                 Ok(())
             });
-            let start = |reply| self.0.call_method1(py, "start", (arguments, reply));
+            let start = |reply| {
+                let arguments = arguments(py)?;
+                self.0.call_method1(py, "start", (arguments, reply))
+            };
             if let Err(error) = reply.and_then(start) {
                 let _ = unstarted.send(finish(py, Err(error)));
             }

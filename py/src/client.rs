@@ -62,7 +62,7 @@ impl Client {
     }
 }
 
-fn token_object(py: Python<'_>, token: core::AppToken) -> PyResult<Py<PyAny>> {
+pub(crate) fn token_object(py: Python<'_>, token: core::AppToken) -> PyResult<Py<PyAny>> {
     AppToken(token).into_py_any(py)
 }
 

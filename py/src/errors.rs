@@ -57,9 +57,31 @@ fn build(py: Python<'_>, error: &core::Error) -> PyResult<PyErr> {
     fields.set_item("request", error.request())?;
     fields.set_item("attempts", error.attempts())?;
     fields.set_item("candidate_ids", PyTuple::new(py, error.candidate_ids())?)?;
+    if error.kind() == core::ErrorKind::Local
+        && let Some(number) = system_error(error)
+    {
+        fields.set_item("errno", number)?;
+    }
     Ok(PyErr::from_value(
         class.call((error.message(),), Some(&fields))?,
     ))
+}
+
+/// The system's number of what failed, where the failure comes from the system.
+fn system_error(error: &core::Error) -> Option<i32> {
+    let source = std::error::Error::source(error)?;
+    source.downcast_ref::<std::io::Error>()?.raw_os_error()
+}
+
+/// What is wrong with an argument, in one line that begins with its name.
+pub(crate) fn refused(py: Python<'_>, message: &str) -> PyErr {
+    let class = classes(py).and_then(|classes| classes.get_item("Config"));
+    let error = class.and_then(|class| class.map(|class| class.call1((message,))).transpose());
+    match error {
+        Ok(Some(error)) => PyErr::from_value(error),
+        Ok(None) => PyRuntimeError::new_err(message.to_owned()),
+        Err(broken) => broken,
+    }
 }
 
 /// `?` from the core's results to Python's.

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use kaltura_app_token as core;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict, PyString};
 
-use crate::convert::DurationArg;
+use crate::convert::{DurationArg, SecretArg};
+use crate::logging;
 
 /// The options that every constructor takes, by name.
 pub(crate) fn apply_options(
@@ -45,11 +46,48 @@ pub(crate) fn apply_options(
             "max_response_bytes" => builder.max_response_bytes(value.extract()?),
             "proxy" => builder.proxy(value.extract::<String>()?),
             "ca_file" => builder.ca_file(value.extract::<PathBuf>()?),
+            "ca_pem" => builder.ca_pem(pem("ca_pem", &value)?),
+            "client_certificate" => {
+                let (chain, key) = value.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>().map_err(|_| {
+                    PyTypeError::new_err(
+                        "client_certificate: expected a pair, the certificate and its key in PEM",
+                    )
+                })?;
+                builder.client_certificate(pem("client_certificate", &chain)?, key_pem(&key)?)
+            }
+            "on_event" => {
+                let listener = logging::listener(&value)?;
+                builder.on_event(listener)
+            }
             "network_environment" => builder.network_environment(value.extract()?),
             _ => return Err(unknown_argument(&name)),
         };
     }
     Ok(builder)
+}
+
+/// PEM as text or bytes.
+fn pem(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+    if let Ok(bytes) = value.cast::<PyBytes>() {
+        return Ok(bytes.as_bytes().to_vec());
+    }
+    if let Ok(text) = value.cast::<PyString>() {
+        return Ok(text.to_cow()?.into_owned().into_bytes());
+    }
+    Err(PyTypeError::new_err(format!(
+        "{name}: expected str or bytes, not {}",
+        value.get_type().name()?
+    )))
+}
+
+/// A private key, which no error shows.
+fn key_pem(value: &Bound<'_, PyAny>) -> PyResult<core::Secret> {
+    if let Ok(bytes) = value.cast::<PyBytes>()
+        && let Ok(text) = std::str::from_utf8(bytes.as_bytes())
+    {
+        return Ok(core::Secret::new(text));
+    }
+    value.extract::<SecretArg>().map(|key| key.0)
 }
 
 pub(crate) fn unknown_argument(name: &str) -> PyErr {

@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use kaltura_app_token as core;
 use kaltura_app_token::blocking;
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
 
 use crate::apart::Apart;
 use crate::aside::Aside;
 use crate::call::make_call;
 use crate::client::{Client, session_object};
 use crate::convert::{DurationArg, SecretArg, SessionTypeArg, hash_type};
+use crate::errors::{OrRaise, refused};
+use crate::logging;
 use crate::model::{Session, not_picklable};
 use crate::queue::LoopQueue;
 
@@ -74,15 +76,14 @@ impl TokenSource {
     fn callable(function: &Bound<'_, PyAny>) -> PyResult<Self> {
         let aside = Aside::new("kaltura-token-source", function)?;
         Ok(Self(core::TokenSource::callable(move || {
-            let answer = aside.call(&[], |py, answer| {
-                answer
-                    .and_then(|answer| credentials(&answer))
-                    .map_err(|error| {
-                        // Its type and not its text, which may quote what it handled.
-                        let name = error.get_type(py).name().map(|name| name.to_string());
-                        name.unwrap_or_default()
-                    })
-            });
+            let answer = aside.call(
+                |py| Ok(PyList::empty(py)),
+                |py, answer| {
+                    answer
+                        .and_then(|answer| credentials(&answer))
+                        .map_err(|error| Aside::name_of(py, &error))
+                },
+            );
             Ok(answer.ok_or("the interpreter is ending")??)
         })))
     }
@@ -114,20 +115,30 @@ fn for_this_call(
 #[pymethods]
 impl SessionProvider {
     #[new]
-    #[pyo3(signature = (client, source, *, hash_type="SHA256", capacity=10_000))]
+    #[pyo3(signature = (client, source, *, hash_type="SHA256", capacity=10_000, renew_when_left=None,
+        renewal_wait=None))]
     fn new(
         client: &Bound<'_, Client>,
         source: &Bound<'_, TokenSource>,
         hash_type: &str,
         capacity: usize,
+        renew_when_left: Option<f64>,
+        renewal_wait: Option<DurationArg>,
     ) -> PyResult<Self> {
         let hash_type = match hash_type {
             "auto" => None,
             name => Some(self::hash_type(name)),
         };
-        let builder = core::SessionProvider::builder(source.get().0.clone())
+        let mut builder = core::SessionProvider::builder(source.get().0.clone())
             .hash_type(hash_type)
             .capacity(capacity);
+        if let Some(part_of_life) = renew_when_left {
+            let built = builder.renew_when_left(part_of_life);
+            builder = built.or_raise(client.py())?;
+        }
+        if let Some(wait) = renewal_wait {
+            builder = builder.renewal_wait(wait.0);
+        }
         let provider = blocking::SessionProvider::new(client.get().open()?, builder);
         Ok(Self {
             provider: Apart::new(Arc::new(provider)),
@@ -160,6 +171,14 @@ impl SessionProvider {
         key.privileges = privileges;
         key.duration = duration.map(|duration| duration.0);
         let min_remaining = min_remaining.map(|duration| duration.0).unwrap_or_default();
+        // Nearly every call ends here: without the runtime, and with the object of the call before.
+        if self.queue.is_none()
+            && !logging::is_waiting()
+            && let Some(session) = self.provider.at_hand(&key, min_remaining)
+        {
+            let made = session.made(|session| session_object(py, session.clone()).map(Arc::new));
+            return made.map(|made| made.clone_ref(py));
+        }
         let provider = Arc::clone(&self.provider);
         make_call(
             py,
@@ -189,8 +208,9 @@ impl SessionProvider {
             "EXCEEDED_RESTRICTED_URI" => core::KsFailure::RestrictedUri,
             "INVALID" => core::KsFailure::NotAccepted,
             _ => {
-                return Err(PyValueError::new_err(
-                    "reason is none of EXPIRED, LOGOUT, EXCEEDED_ACTIONS_LIMIT, \
+                return Err(refused(
+                    py,
+                    "reason: it is none of EXPIRED, LOGOUT, EXCEEDED_ACTIONS_LIMIT, \
                      EXCEEDED_RESTRICTED_IP, EXCEEDED_RESTRICTED_URI, INVALID",
                 ));
             }
@@ -207,6 +227,24 @@ impl SessionProvider {
             },
             session_object,
         )
+    }
+
+    /// What it has done in this process since it was made, and what it is doing.
+    fn stats(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let stats = self.provider.stats().or_raise(py)?;
+        let fields = PyDict::new(py);
+        fields.set_item("handed_out", stats.handed_out)?;
+        fields.set_item("minted", stats.minted)?;
+        fields.set_item("renewed", stats.renewed)?;
+        fields.set_item("failed", stats.failed)?;
+        fields.set_item("refused", stats.refused)?;
+        fields.set_item("waiting", stats.waiting)?;
+        fields.set_item("backing_off", stats.backing_off)?;
+        fields.set_item("cached", stats.cached)?;
+        let class = py
+            .import("kaltura_app_token.observe")?
+            .getattr("SessionProviderStats")?;
+        class.call((), Some(&fields)).map(Bound::unbind)
     }
 
     fn __repr__(&self) -> String {

@@ -7,6 +7,7 @@ use kaltura_sandbox as sandbox;
 use pyo3::exceptions::{PyOSError, PyOverflowError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
+use crate::errors::refused;
 use crate::interpreter::Inside;
 
 fn port_number(port: &Bound<'_, PyAny>) -> PyResult<u16> {
@@ -66,6 +67,14 @@ impl Sandbox {
     #[getter]
     fn admin_secret(&self) -> PyResult<String> {
         Ok(self.running()?.admin_secret().to_owned())
+    }
+
+    /// A call of the control interface, JSON in and out.
+    fn control(&self, py: Python<'_>, method: &str, path: &str, body: &str) -> PyResult<String> {
+        let answer = self.running()?.control(method, path, body);
+        answer
+            .map(|answer| answer.to_string())
+            .map_err(|error| refused(py, &error))
     }
 
     /// Stops serving. A second call does nothing.

@@ -9,10 +9,10 @@ use kaltura_app_token::blocking;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyList};
 
 use crate::aside::Aside;
-use crate::client::Client;
+use crate::client::{Client, token_object};
 use crate::convert::{DurationArg, InstantArg, SessionTypeArg, hash_type};
 use crate::errors::to_pyerr;
 use crate::fields::{apply_filters, new_token};
@@ -283,6 +283,34 @@ impl Sink {
     fn command(program: PathBuf, arguments: Vec<String>) -> Self {
         Self(Arc::new(core::CommandSink::new(program, arguments)))
     }
+
+    /// A function that takes the new `AppToken`, with its value, and returns once it is in safe hands.
+    ///
+    /// It is called on a thread of its own with an empty context. What it raises is a hand-over that
+    /// failed: the rotation says the type of it, and resuming calls the function again.
+    #[staticmethod]
+    fn callable(function: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let aside = Aside::new("kaltura-sink", function)?;
+        Ok(Self(Arc::new(CallableSink(aside))))
+    }
+}
+
+/// A function of the program's that takes tokens over.
+struct CallableSink(Aside);
+
+impl core::Sink for CallableSink {
+    fn deliver(&self, handover: &core::HandOver) -> std::io::Result<()> {
+        let token = handover.app_token.clone();
+        let delivered = self.0.call(
+            |py| PyList::new(py, [token_object(py, token)?]),
+            |py, result| result.map(drop).map_err(|error| Aside::name_of(py, &error)),
+        );
+        match delivered {
+            Some(Ok(())) => Ok(()),
+            Some(Err(name)) => Err(std::io::Error::other(format!("the sink raised {name}"))),
+            None => Err(std::io::Error::other("the interpreter is ending")),
+        }
+    }
 }
 
 /// What one rotation came to.
@@ -353,16 +381,19 @@ impl Progress {
     /// A function that fails does not stop a rotation, but Ctrl-C in the middle of it does.
     fn tell(&self, client: &core::Client, old_id: &str, step: core::RotationStep) {
         let Some(function) = &self.0 else { return };
-        let interrupted = function.call(&[old_id, step.name()], |py, result| {
-            let Err(error) = result else { return false };
-            let interrupted = error.is_instance_of::<PyKeyboardInterrupt>(py);
-            // Raised again where the caller waits, which looks out for it.
-            let again = || py.import("_thread")?.call_method0("interrupt_main");
-            if !interrupted || again().is_err() {
-                error.write_unraisable(py, None);
-            }
-            interrupted
-        });
+        let interrupted = function.call(
+            |py| PyList::new(py, [old_id, step.name()]),
+            |py, result| {
+                let Err(error) = result else { return false };
+                let interrupted = error.is_instance_of::<PyKeyboardInterrupt>(py);
+                // Raised again where the caller waits, which looks out for it.
+                let again = || py.import("_thread")?.call_method0("interrupt_main");
+                if !interrupted || again().is_err() {
+                    error.write_unraisable(py, None);
+                }
+                interrupted
+            },
+        );
         if interrupted == Some(true)
             && let Some(cancel) = client.cancel()
         {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import multiprocessing
 import os
 import pickle
@@ -12,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -25,14 +23,7 @@ from kaltura_app_token.sandbox import Sandbox
 
 def order(sandbox: Sandbox, **fault: Any) -> None:
     """Orders a fault of the sandbox."""
-    request = urllib.request.Request(  # noqa: S310
-        sandbox.service_url.removesuffix("/api_v3") + "/_sandbox/faults",
-        data=json.dumps([fault]).encode(),
-        headers={"Content-Type": "application/json"},
-        method="POST",
-    )
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-        answer.read()
+    sandbox.fault(**fault)
 
 
 def in_a_process(

@@ -8,6 +8,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import NEW, Ended, Shell, account_of, clean_environment, write_config
@@ -125,8 +126,8 @@ class TestCreate:
         assert "kaltura-app-token: warning: privilege enableentitlement:True:" in ended.err
 
 
-def order_fault(sandbox: Sandbox, **fault: object) -> None:
-    control(sandbox, "faults", fault)
+def order_fault(sandbox: Sandbox, **fault: Any) -> None:
+    sandbox.fault(**fault)
 
 
 def control(sandbox: Sandbox, call: str, body: object) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import sys
 from typing import Any
 
@@ -17,13 +16,7 @@ from test_command import order_fault
 
 def requests_of(sandbox: Sandbox) -> list[dict[str, Any]]:
     """What arrived at the sandbox."""
-    from urllib.request import ProxyHandler, build_opener
-
-    url = sandbox.service_url.removesuffix("/api_v3") + "/_sandbox/requests"
-    with build_opener(ProxyHandler({})).open(url, timeout=10) as answer:
-        document = json.load(answer)
-    found: list[dict[str, Any]] = document["requests"] if isinstance(document, dict) else document
-    return found
+    return [dict(request) for request in sandbox.requests()]
 
 
 class TestDryRun:

@@ -27,8 +27,9 @@ def documented() -> Iterator[tuple[str, str]]:
             for method, function in vars(value).items():
                 if not method.startswith("_"):
                     yield f"{name}.{method}", function.__doc__ or ""
-    for method in ("client", "close"):
-        yield f"Sandbox.{method}", getattr(Sandbox, method).__doc__ or ""
+    for method, function in vars(Sandbox).items():
+        if not method.startswith("_"):
+            yield f"Sandbox.{method}", function.__doc__ or ""
 
 
 DOCUMENTED = sorted(set(documented()))

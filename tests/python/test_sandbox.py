@@ -6,11 +6,21 @@ import re
 import signal
 import subprocess
 import sys
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import NEW, SCRIPTS, Shell, clean_environment
-from kaltura_app_token import Client
+from kaltura_app_token import (
+    ApiError,
+    Client,
+    ConfigError,
+    DecodeError,
+    HttpError,
+    RequestTimeout,
+    TransportError,
+)
 from kaltura_app_token.sandbox import Sandbox
 
 
@@ -112,10 +122,9 @@ if not child:
     assert ended.out.split("\n") == ["child", "parent 0", ""]
 
 
-def test_users_have_it_as_a_fixture(bare: Shell) -> None:
-    (bare.directory / "conftest.py").write_text(
-        'pytest_plugins = ["kaltura_app_token.pytest_plugin"]\n', encoding="utf-8"
-    )
+@pytest.mark.parametrize("named", ["", 'pytest_plugins = ["kaltura_app_token.pytest_plugin"]\n'])
+def test_users_have_it_as_a_fixture(bare: Shell, named: str) -> None:
+    (bare.directory / "conftest.py").write_text(named, encoding="utf-8")
     (bare.directory / "test_mine.py").write_text(
         "def test_my_integration(kaltura_sandbox):\n"
         '    token = kaltura_sandbox.client().add_token(description="mine")\n'
@@ -125,6 +134,128 @@ def test_users_have_it_as_a_fixture(bare: Shell) -> None:
     ended = bare.run(str(SCRIPTS / "pytest"), "-q", "-p", "no:cacheprovider")
     assert ended.code == 0, ended
     assert "1 passed" in ended.out
+
+
+def test_a_run_of_pytest_that_does_not_use_the_fixture_loads_no_native_half(bare: Shell) -> None:
+    (bare.directory / "test_theirs.py").write_text(
+        "import sys\n"
+        "def test_their_own():\n"
+        "    assert 'kaltura_app_token.pytest_plugin' in sys.modules\n"
+        "    assert 'kaltura_app_token._native' not in sys.modules\n",
+        encoding="utf-8",
+    )
+    ended = bare.run(str(SCRIPTS / "pytest"), "-q", "-p", "no:cacheprovider")
+    assert ended.code == 0, ended
+
+
+class TestControl:
+    """What no call of the API can do, as methods."""
+
+    def test_faults_strike_as_often_as_they_are_ordered_to(self, sandbox: Sandbox) -> None:
+        client = sandbox.client(max_retries=0)
+        sandbox.fault("session.startWidgetSession", "status", status=429, retry_after=1, skip=1)
+        assert client.start_widget_session().ks
+        with pytest.raises(HttpError) as caught:
+            client.start_widget_session()
+        assert (caught.value.http_status, client.start_widget_session().ks.__bool__()) == (
+            429,
+            True,
+        )
+
+    @pytest.mark.parametrize(
+        ("fault", "fields", "kind"),
+        [
+            ("latency", {"ms": 3000}, RequestTimeout),
+            ("reset", {}, TransportError),
+            ("truncated", {}, TransportError),
+            ("garbage", {}, DecodeError),
+            ("html", {}, DecodeError),
+            ("empty", {}, DecodeError),
+            ("huge", {"size": 40_000_000}, DecodeError),
+            ("redirect", {"location": "https://example.com/"}, HttpError),
+            ("exception", {"code": "SLOW_DOWN", "message": "later"}, ApiError),
+        ],
+    )
+    def test_every_fault_can_be_ordered(
+        self, sandbox: Sandbox, fault: Any, fields: dict[str, Any], kind: type[Exception]
+    ) -> None:
+        sandbox.fault("session.startWidgetSession", fault, **fields)
+        with pytest.raises(kind):
+            sandbox.client(max_retries=0, attempt_timeout=1).start_widget_session()
+
+    def test_faults_can_be_cancelled(self, sandbox: Sandbox) -> None:
+        sandbox.fault("*", "reset", times=99)
+        sandbox.clear_faults()
+        assert sandbox.client(max_retries=0).start_widget_session().ks
+
+    @pytest.mark.parametrize(
+        ("order", "words"),
+        [
+            ({"fault": "flood"}, "unknown fault"),
+            ({"fault": "latency"}, "ms: missing"),
+            ({"fault": "reset", "times": -1}, "times"),
+            ({"fault": "reset", "probability": 2}, "probability"),
+        ],
+    )
+    def test_an_order_that_cannot_be_is_named(
+        self, sandbox: Sandbox, order: dict[str, Any], words: str
+    ) -> None:
+        with pytest.raises(ConfigError, match=words):
+            sandbox.fault("*", **order)
+        assert sandbox.client(max_retries=0).start_widget_session().ks
+
+    def test_its_clock_can_be_moved_stopped_and_set_right(self, sandbox: Sandbox) -> None:
+        def created() -> int:
+            token = sandbox.client().add_token()
+            assert token.created_at is not None
+            return token.created_at
+
+        now = created()
+        sandbox.advance(3600)
+        assert now + 3600 <= created() < now + 3660
+        sandbox.advance(timedelta(hours=1))
+        assert now + 7200 <= created() < now + 7260
+        for at in (now + 500, datetime.fromtimestamp(now + 500, timezone.utc)):
+            sandbox.set_time(at)
+            assert created() == now + 500
+        sandbox.set_time(None)
+        assert now <= created() < now + 60
+        with pytest.raises(ConfigError, match="zone"):
+            sandbox.set_time(datetime(2030, 1, 1))
+        with pytest.raises(ConfigError):
+            sandbox.advance(1e13)
+
+    def test_what_arrived_can_be_looked_at_without_its_secrets(self, sandbox: Sandbox) -> None:
+        sandbox.client().add_token(description="mine")
+        (request,) = sandbox.requests()
+        assert (request["service"], request["action"], request["status"]) == (
+            "appToken",
+            "add",
+            200,
+        )
+        assert request["params"]["appToken"]["description"] == "mine"
+        assert request["params"]["ks"] == "***"
+        assert request["masked"]["ks"] > 20
+        sandbox.clear_requests()
+        assert sandbox.requests() == []
+
+    def test_it_can_begin_anew(self, sandbox: Sandbox) -> None:
+        sandbox.client().add_token()
+        sandbox.fault("*", "reset", times=99)
+        sandbox.advance(9999)
+        sandbox.reset()
+        assert sandbox.requests() == []
+        assert list(sandbox.client().tokens()) == []
+
+    def test_without_control_it_says_so(self) -> None:
+        with Sandbox(control=False) as sandbox, pytest.raises(ConfigError, match="control"):
+            sandbox.fault("*", "reset")
+
+    def test_a_closed_one_says_so(self) -> None:
+        with Sandbox() as sandbox:
+            pass
+        with pytest.raises(RuntimeError, match="closed"):
+            sandbox.requests()
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])

@@ -7,7 +7,6 @@ import json
 import pickle
 import threading
 import time
-import urllib.request
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,8 @@ from kaltura_app_token.sandbox import Sandbox
 from test_client import in_a_process, order
 
 
-def control(sandbox: Sandbox, path: str) -> Any:
-    url = sandbox.service_url.removesuffix("/api_v3") + "/_sandbox" + path
-    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310
-        return json.load(answer)
-
-
 def exchanges(sandbox: Sandbox) -> int:
-    return sum(request["action"] == "startSession" for request in control(sandbox, "/requests"))
+    return sum(request["action"] == "startSession" for request in sandbox.requests())
 
 
 def make(sandbox: Sandbox, **options: Any) -> tuple[kat.AppToken, SessionProvider]:
@@ -107,9 +100,9 @@ def test_what_the_api_refused_is_replaced_once_and_an_ended_session_never(
     assert provider.reject(session) == replaced, "it was replaced already"
     with pytest.raises(kat.InvalidSession):
         provider.reject(replaced, "LOGOUT")
-    with pytest.raises(ValueError, match="EXPIRED"):
+    with pytest.raises(kat.ConfigError, match="EXPIRED"):
         provider.reject(replaced, "BORED")  # type: ignore[arg-type]
-    assert "session.end" not in json.dumps(control(sandbox, "/requests"))
+    assert "session.end" not in json.dumps(sandbox.requests())
 
 
 def test_more_than_a_sessions_life_is_served_with_a_fresh_one(sandbox: Sandbox) -> None:
@@ -118,6 +111,37 @@ def test_more_than_a_sessions_life_is_served_with_a_fresh_one(sandbox: Sandbox) 
     fresh = provider.get(min_remaining=7200)
     assert fresh != first
     assert provider.get(min_remaining=7200) == fresh
+
+
+def test_a_session_that_is_unchanged_is_the_same_object(sandbox: Sandbox) -> None:
+    _, provider = make(sandbox)
+    first = provider.get(user_id="alice")
+    assert provider.get(user_id="alice") is provider.get(user_id="alice")
+    assert provider.get(user_id="alice") == first
+    assert provider.get(user_id="bob") is not provider.get(user_id="alice")
+    replaced = provider.reject(provider.get(user_id="alice"))
+    assert provider.get(user_id="alice") == replaced
+
+
+def test_a_session_is_renewed_as_early_as_is_wanted(sandbox: Sandbox) -> None:
+    for part, renewed in ((0.1, 0), (0.5, 1)):
+        token = sandbox.client().add_token(session_duration=3600)
+        assert token.token is not None
+        client = sandbox.client()
+        source = TokenSource.value(token.id, token.token)
+        provider = SessionProvider(client, source, renew_when_left=part, renewal_wait=5)
+        provider.get()
+        sandbox.advance(2400)
+        # Its answer says what time it is.
+        list(client.tokens())
+        provider.get()
+        assert provider.stats().renewed == renewed
+
+
+@pytest.mark.parametrize("part", [0, -1, 0.6, float("nan")])
+def test_a_part_of_life_that_cannot_be_is_named(sandbox: Sandbox, part: float) -> None:
+    with pytest.raises(kat.ConfigError, match="renew_when_left"):
+        make(sandbox, renew_when_left=part)
 
 
 def test_the_hash_type_is_found_out_when_asked_to(sandbox: Sandbox) -> None:

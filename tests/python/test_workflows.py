@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import stat
+import threading
 from pathlib import Path
 
 import kaltura_app_token as kat
@@ -93,6 +95,103 @@ def test_a_sink_that_fails_leaves_a_rotation_to_be_resumed_or_undone(
     with pytest.raises(kat.TokenNotFound):
         client.get_token(str(failed.new_id))
     assert client.get_token(other.id)
+
+
+class TestCallableSink:
+    def test_it_takes_the_whole_token_on_a_thread_of_its_own(
+        self, sandbox: Sandbox, tmp_path: Path
+    ) -> None:
+        client = sandbox.client()
+        old = client.add_token(description="export", session_privileges="sview:*")
+        taken: list[kat.AppToken] = []
+        threads: list[threading.Thread] = []
+
+        def keep(token: kat.AppToken) -> str:
+            threads.append(threading.current_thread())
+            assert client.get_token(token.id), "the library can be called from it"
+            taken.append(token)
+            return "ignored"
+
+        (rotated,) = kat.rotate(
+            client,
+            [old.id],
+            journal=tmp_path / "journal",
+            sink=Sink.callable(keep),
+            delete_now=True,
+        )
+        assert (rotated.error, rotated.old_deleted) == (None, True)
+        (new,) = taken
+        assert new.id == rotated.new_id
+        assert (new.description, new.session_privileges) == ("export", "sview:*")
+        assert new.token is not None
+        assert client.start_session(new.id, new.token).ks
+        assert threads != [threading.main_thread()]
+
+    def test_what_it_raises_is_a_hand_over_that_failed_and_resuming_hands_over_again(
+        self, sandbox: Sandbox, tmp_path: Path
+    ) -> None:
+        client = sandbox.client()
+        old = client.add_token(description="a")
+        journal = tmp_path / "journal"
+        tried: list[str] = []
+
+        def fails(token: kat.AppToken) -> None:
+            assert token.token is not None
+            tried.append(token.token.reveal())
+            raise LookupError(f"the vault refused {token.token.reveal()}")
+
+        (failed,) = kat.rotate(
+            client, [old.id], journal=journal, sink=Sink.callable(fails), delete_now=True
+        )
+        assert isinstance(failed.error, kat.LocalError)
+        assert "LookupError" in str(failed.error)
+        assert tried[0] not in repr(vars(failed.error))
+        assert (failed.state, failed.old_deleted) == ("delivering", False)
+        assert client.get_token(old.id), "the old token is still there"
+        taken: list[kat.AppToken] = []
+        (resumed,) = kat.resume_rotations(client, journal=journal, sink=Sink.callable(taken.append))
+        assert (resumed.error, resumed.old_deleted) == (None, True)
+        assert [token.id for token in taken] == [failed.new_id]
+        assert taken[0].token == kat.Secret(tried[0])
+
+    def test_a_process_that_is_killed_in_it_hands_over_again_when_it_resumes(
+        self, sandbox: Sandbox, tmp_path: Path
+    ) -> None:
+        client = sandbox.client()
+        old = client.add_token(description="a")
+        program = f"""
+import os, signal
+import kaltura_app_token as kat
+def killed(token):
+    print(token.id, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+kat.rotate(kat.Client.from_env(), [{old.id!r}], journal={str(tmp_path / "journal")!r},
+           sink=kat.Sink.callable(killed), delete_now=True)
+"""
+        done = in_a_process(sandbox, program)
+        assert done.returncode == -signal.SIGKILL
+        assert client.get_token(old.id), "the old token is still there"
+        taken: list[kat.AppToken] = []
+        (resumed,) = kat.resume_rotations(
+            client, journal=tmp_path / "journal", sink=Sink.callable(taken.append)
+        )
+        assert (resumed.error, resumed.old_deleted) == (None, True)
+        assert [token.id for token in taken] == [done.stdout.strip()]
+        assert {token.id for token in client.tokens()} == {taken[0].id}
+
+    def test_it_is_there_for_asyncio(self, sandbox: Sandbox, tmp_path: Path) -> None:
+        old = sandbox.client().add_token().id
+        taken: list[kat.AppToken] = []
+
+        async def main() -> None:
+            async with client_of(sandbox) as client:
+                (rotated,) = await aio.rotate(
+                    client, [old], journal=tmp_path / "j", sink=Sink.callable(taken.append)
+                )
+                assert rotated.error is None
+
+        asyncio.run(main())
+        assert len(taken) == 1
 
 
 def test_what_cannot_be_rotated_is_said_before_anything_is_begun(

@@ -10,7 +10,7 @@ use super::Client;
 use super::process::{Process, forked};
 use crate::error::{KsFailure, Result};
 use crate::model::{Session, SessionKey};
-use crate::session::SessionProviderBuilder;
+use crate::session::{CachedSession, SessionProviderBuilder, SessionProviderStats};
 
 /// A [`crate::SessionProvider`] for callers without an async runtime, usable on both sides of a fork: a
 /// child begins with no session.
@@ -53,6 +53,22 @@ impl SessionProvider {
     #[must_use]
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// What a call would answer at once: see [`crate::SessionProvider::at_hand`].
+    #[must_use]
+    pub fn at_hand(&self, key: &SessionKey, min_remaining: Duration) -> Option<Arc<CachedSession>> {
+        let current = self.current.load();
+        let current = current.as_ref().filter(|it| it.process.is_ours())?;
+        current.provider.as_ref()?.at_hand(key, min_remaining)
+    }
+
+    /// What it has done in this process until now.
+    ///
+    /// # Errors
+    /// `Config`, in a child, when the client cannot be made anew.
+    pub fn stats(&self) -> Result<SessionProviderStats> {
+        self.provider().map(|provider| provider.stats())
     }
 
     /// The provider of this process, to be awaited in [`Client::run`] or on a [`crate::Queue`].

@@ -14,6 +14,7 @@ use crate::clock::{Clock, ServerClock, SystemClock};
 use crate::error::{Error, Result};
 use crate::event::{Event, Events};
 use crate::ks::Ks;
+use crate::outage::Outage;
 use crate::privileges::refuse_ks_fields;
 use crate::retry::{RetryBudget, RetryPolicy};
 use crate::seam::environment;
@@ -335,6 +336,7 @@ impl ClientBuilder {
             total_timeout: self.total_timeout,
             credentials: secret.iter().chain(&ks).cloned().collect(),
             all: CancelAll::default(),
+            outage: Outage::default(),
         });
         let admin = Admin {
             partner_id,

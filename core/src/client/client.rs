@@ -110,8 +110,10 @@ impl Client {
         self.sender.begin().unless_cancelled(work).await
     }
 
-    pub(crate) fn without_cancel(mut self) -> Self {
-        self.sender = self.sender.for_all();
+    /// The same for a session provider: cancelled by nobody, and silent of outages, which a provider
+    /// tells of itself.
+    pub(crate) fn for_provider(mut self) -> Self {
+        self.sender = self.sender.for_all().silent_of_outages();
         self
     }
 

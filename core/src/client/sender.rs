@@ -14,6 +14,7 @@ use crate::connect_cause::ConnectCause;
 use crate::error::{ApiCode, Error, ErrorKind, Result};
 use crate::event::{Event, Events};
 use crate::flight::Age;
+use crate::outage::Outage;
 use crate::retry::{RetryBudget, RetryPolicy, retry_after};
 use crate::seam::random::chance;
 use crate::secret::{Scrubber, Secret};
@@ -27,6 +28,8 @@ pub(crate) struct Sender {
     cancel: Option<Cancel>,
     /// Whether the calls are made for several, who leave one by one instead of having them cancelled.
     is_shared: bool,
+    /// Whether somebody else tells of outages.
+    is_silent: bool,
     total_timeout: Duration,
 }
 
@@ -44,6 +47,7 @@ pub(crate) struct Server {
     /// The account's credentials, which no error may show.
     pub(crate) credentials: Vec<Secret>,
     pub(crate) all: CancelAll,
+    pub(crate) outage: Outage,
 }
 
 /// What a request came to, and whether an earlier attempt's answer was lost on the way.
@@ -57,6 +61,7 @@ impl Sender {
         Self {
             cancel: None,
             is_shared: false,
+            is_silent: false,
             total_timeout: server.total_timeout,
             server: Arc::new(server),
         }
@@ -78,8 +83,15 @@ impl Sender {
             server: Arc::clone(&self.server),
             cancel: None,
             is_shared: true,
+            is_silent: self.is_silent,
             total_timeout: self.server.total_timeout,
         }
+    }
+
+    /// The same, whose failures begin no outage.
+    pub(crate) fn silent_of_outages(mut self) -> Self {
+        self.is_silent = true;
+        self
     }
 
     /// Cancels every call that is under way, of all handles.
@@ -120,6 +132,7 @@ impl Sender {
             } else {
                 self.server.all.and(self.cancel.as_ref())
             },
+            is_silent: self.is_silent,
             total_timeout: self.total_timeout,
             deadline: self.server.now().saturating_add(self.total_timeout),
         }
@@ -167,6 +180,7 @@ async fn poll_once<T>(mut work: Pin<&mut impl Future<Output = T>>) -> Poll<T> {
 pub(crate) struct Call {
     server: Arc<Server>,
     cancels: Cancels,
+    is_silent: bool,
     total_timeout: Duration,
     /// By the steady clock.
     deadline: Duration,
@@ -210,15 +224,35 @@ impl Call {
         };
         let result =
             result.map_err(|error| error.with_request(action.name()).with_attempts(attempts));
-        if let Err(error) = &result {
-            log::debug!(
-                "{} failed after {attempts} attempts: {error}",
-                action.name()
-            );
-        }
+        self.tell_of_outages(&result);
         Outcome {
             result,
             answer_lost,
+        }
+    }
+
+    /// Says once that calls fail for which somebody would have to look after the server or the way to
+    /// it, and once that they succeed again.
+    fn tell_of_outages<T>(&self, result: &Result<T>) {
+        let server = &self.server;
+        match result {
+            Ok(_) => {
+                if let Some(lasted) = server.outage.end(server.now()) {
+                    server.events.tell(&Event::CallsSucceed { lasted });
+                }
+            }
+            Err(error) => {
+                log::debug!(
+                    "{} failed after {} attempts: {error}",
+                    error.request().unwrap_or_default(),
+                    error.attempts()
+                );
+                let counts = !self.is_silent && error.is_retryable();
+                if counts && server.outage.begin(server.now()) {
+                    let error = error.clone();
+                    server.events.tell(&Event::CallsFail { error });
+                }
+            }
         }
     }
 
@@ -241,7 +275,7 @@ impl Call {
         // Whoever stops waiting learns whether anything has left; what has not, never will.
         let never_left = answered.is_err() && progress.abandon();
         let result = answered.and_then(|answer| self.server.read(action, form, &answer, sent));
-        log::trace!(
+        log::debug!(
             "{} in {} ms: {}",
             action.name(),
             self.server.its_clock.moment().least_since(sent),

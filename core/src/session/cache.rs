@@ -1,8 +1,9 @@
 //! [`SessionCache`]: where sessions are kept, and the cache in memory. Decides which session is forgotten
 //! when there are too many; knows nothing of when one is renewed.
 
+use std::any::Any;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use hashlink::LinkedHashMap;
 
@@ -25,6 +26,31 @@ pub struct CachedSession {
     pub token_id: String,
     /// Whether the server named no expiry that can be, so that it is what was asked for, or less.
     pub is_estimated: bool,
+    pub(super) made: Made,
+}
+
+/// What a program has made of a session: no part of what the session is.
+#[derive(Default)]
+pub(super) struct Made(OnceLock<Box<dyn Any + Send + Sync>>);
+
+impl Clone for Made {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Made {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Made {}
+
+impl fmt::Debug for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Made")
+    }
 }
 
 impl CachedSession {
@@ -45,7 +71,32 @@ impl CachedSession {
             started_at,
             token_id: token_id.into(),
             is_estimated: false,
+            made: Made::default(),
         }
+    }
+
+    /// What was made of this session the first time that it was asked for, such as the form in which
+    /// another language has it. It is dropped with the session; a session holds one such thing.
+    ///
+    /// # Errors
+    /// Those of `make`. Nothing is kept then.
+    pub fn made<T, E>(&self, make: impl FnOnce(&Session) -> Result<T, E>) -> Result<T, E>
+    where
+        T: Clone + Send + Sync + 'static,
+    {
+        if let Some(made) = self.made.0.get().and_then(|made| made.downcast_ref::<T>()) {
+            return Ok(made.clone());
+        }
+        let fresh = make(&self.session)?;
+        // Another thread may have been faster, and then both are as good.
+        let _ = self.made.0.set(Box::new(fresh.clone()));
+        Ok(fresh)
+    }
+
+    pub(super) fn hand_out(&self, key: &SessionKey) -> Session {
+        let mut session = self.session.clone();
+        session.key.get_or_insert_with(|| Arc::new(key.clone()));
+        session
     }
 }
 
@@ -160,6 +211,11 @@ impl MemoryCache {
         self.len() == 0
     }
 
+    /// The session that is kept for this key, which counts as asked for.
+    pub(super) fn find(&self, key: &SessionKey) -> Option<Arc<CachedSession>> {
+        self.lock().to_back(key).map(|kept| Arc::clone(kept))
+    }
+
     fn lock(&self) -> MutexGuard<'_, LinkedHashMap<Arc<SessionKey>, Arc<CachedSession>>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -182,7 +238,7 @@ impl fmt::Debug for MemoryCache {
 
 impl SessionCache for MemoryCache {
     fn get<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Option<Arc<CachedSession>>> {
-        Box::pin(async { self.lock().to_back(key).map(|kept| Arc::clone(kept)) })
+        Box::pin(async { self.find(key) })
     }
 
     fn put<'a>(&'a self, key: &'a SessionKey, session: Arc<CachedSession>) -> BoxFuture<'a, ()> {

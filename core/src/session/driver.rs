@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::cache::{CachedSession, MemoryCache, SessionCache};
+use super::cache::{CachedSession, Made, MemoryCache, SessionCache};
 use super::decide::{Action, Event, KeyState, Life, Now, Token};
 use super::outage::Outages;
 use super::source::{TokenCredentials, TokenSource};
@@ -195,12 +195,6 @@ impl CachedSession {
             expires: in_ms(self.session.expiry.unwrap_or_default()),
         }
     }
-
-    pub(super) fn hand_out(&self, key: &SessionKey) -> Session {
-        let mut session = self.session.clone();
-        session.key.get_or_insert_with(|| Arc::new(key.clone()));
-        session
-    }
 }
 
 impl Driver {
@@ -232,19 +226,12 @@ impl Driver {
         kept: Option<&Arc<CachedSession>>,
         min_remaining: i64,
     ) -> (Action, Option<Seat>) {
-        let number = kept.map_or(0, |kept| self.number((key, kept.session.expiry)));
         let now = self.now();
         let mut keys = self.keys();
         keys.sweep(&now);
         let known = keys.by_key.get_key_value(key);
-        let event = Event::Asked {
-            kept: kept.map(|kept| kept.life()),
-            min_remaining,
-            renew_when_left: self.renew_when_left,
-            #[expect(clippy::cast_precision_loss, reason = "any number near it will do")]
-            number: number as f64 / u64::MAX as f64,
-            under_way: known.is_some_and(|(_, slot)| slot.flight.is_under_way()),
-        };
+        let under_way = known.is_some_and(|(_, slot)| slot.flight.is_under_way());
+        let event = self.asked(key, kept, min_remaining, under_way);
         let Some((shared, _)) = known else {
             // Most calls end here, and leave nothing behind.
             let (_, action) = KeyState::default().step(&event, &now);
@@ -262,6 +249,39 @@ impl Driver {
         let seat = (is_renewal || matches!(action, Action::Wait))
             .then(|| self.seat(&mut keys, key, kept, min_remaining, is_renewal));
         (action, seat)
+    }
+
+    fn asked<'a>(
+        &self,
+        key: &SessionKey,
+        kept: Option<&Arc<CachedSession>>,
+        min_remaining: i64,
+        under_way: bool,
+    ) -> Event<'a> {
+        let number = kept.map_or(0, |kept| self.number((key, kept.session.expiry)));
+        Event::Asked {
+            kept: kept.map(|kept| kept.life()),
+            min_remaining,
+            renew_when_left: self.renew_when_left,
+            #[expect(clippy::cast_precision_loss, reason = "any number near it will do")]
+            number: number as f64 / u64::MAX as f64,
+            under_way,
+        }
+    }
+
+    /// The session in memory, when there is nothing to do for its key but to hand it out.
+    pub(super) fn at_hand(
+        &self,
+        key: &SessionKey,
+        min_remaining: i64,
+    ) -> Option<Arc<CachedSession>> {
+        let kept = self.memory.as_ref()?.find(key)?;
+        if self.keys().by_key.contains_key(key) {
+            return None;
+        }
+        let event = self.asked(key, Some(&kept), min_remaining, false);
+        let (_, action) = KeyState::default().step(&event, &self.now());
+        matches!(action, Action::HandOut).then_some(kept)
     }
 
     fn seat(
@@ -359,7 +379,10 @@ impl Driver {
             });
         }
         // What goes wrong in the source costs the server nothing and is not held against the next caller.
-        let credentials = self.credentials().await?;
+        let credentials = self.credentials().await.inspect_err(|error| {
+            let is_news = self.outages().source_failed(self.steady());
+            self.say_outage(is_news, "", error);
+        })?;
         sourced.send_replace(true);
         let token = Token {
             id: credentials.id.clone(),
@@ -398,16 +421,23 @@ impl Driver {
                     chance: chance(),
                 };
                 self.tell(&key, &failed);
-                let steady = self.client.clock().steady_now();
-                let is_news = self.outages().failed(&error, steady);
-                if is_news {
-                    self.client.events().tell(&event::Event::OutageBegan {
-                        token_id: token.id.clone(),
-                        error: error.clone(),
-                    });
-                }
+                let is_news = self.outages().failed(&error, self.steady());
+                self.say_outage(is_news, &token.id, &error);
                 Err(error)
             }
+        }
+    }
+
+    fn steady(&self) -> Duration {
+        self.client.clock().steady_now()
+    }
+
+    fn say_outage(&self, is_news: bool, token_id: &str, error: &Error) {
+        if is_news {
+            self.client.events().tell(&event::Event::OutageBegan {
+                token_id: token_id.to_owned(),
+                error: error.clone(),
+            });
         }
     }
 
@@ -424,9 +454,8 @@ impl Driver {
             slot.and_then(|slot| slot.state.failure().cloned())
         };
         self.tell(key, &Event::Minted { replaces });
-        let steady = self.client.clock().steady_now();
         // The lock is not held while others are told.
-        let over = self.outages().succeeded(failure.as_ref(), steady);
+        let over = self.outages().succeeded(failure.as_ref(), self.steady());
         if let Some(lasted) = over {
             self.client.events().tell(&event::Event::OutageEnded {
                 token_id: token_id.to_owned(),
@@ -468,6 +497,7 @@ impl Driver {
             started_at,
             token_id: credentials.id.clone(),
             is_estimated,
+            made: Made::default(),
         })
     }
 

@@ -12,6 +12,9 @@ const MOST: usize = 16;
 /// One that nobody has met for so long makes room for another.
 const REMEMBER: Duration = Duration::from_secs(600);
 
+/// The sort of what goes wrong before a server is asked: no code of an API looks like it.
+const SOURCE: &str = "the token source";
+
 /// What is wrong now, by its sort.
 #[derive(Debug, Default)]
 pub(super) struct Outages(BTreeMap<String, Outage>);
@@ -35,7 +38,15 @@ fn sort(error: &Error) -> String {
 impl Outages {
     /// Notes a failure, and answers whether it is news.
     pub(super) fn failed(&mut self, error: &Error, steady: Duration) -> bool {
-        let sort = sort(error);
+        self.note(sort(error), steady)
+    }
+
+    /// The same for the token source, whatever its failure looks like.
+    pub(super) fn source_failed(&mut self, steady: Duration) -> bool {
+        self.note(SOURCE.to_owned(), steady)
+    }
+
+    fn note(&mut self, sort: String, steady: Duration) -> bool {
         if let Some(known) = self.0.get_mut(&sort) {
             known.failed_last = steady;
             return false;
@@ -63,10 +74,10 @@ impl Outages {
         before: Option<&Error>,
         steady: Duration,
     ) -> Option<Duration> {
-        // A server that answers one key is there for all.
-        let is_back = self.0.remove("");
+        // A server that answers one key is there for all, and so is the source that had the token for it.
+        let is_back = [self.0.remove(""), self.0.remove(SOURCE)];
         let over = before.and_then(|error| self.0.remove(&sort(error)));
-        let over = is_back.into_iter().chain(over);
+        let over = is_back.into_iter().flatten().chain(over);
         let since = over.map(|outage| outage.since).min()?;
         Some(steady.saturating_sub(since))
     }
@@ -117,6 +128,16 @@ mod tests {
                 .is_some()
         );
         assert!(outages.failed(&forbidden, Duration::ZERO));
+    }
+
+    #[test]
+    fn a_source_that_fails_is_an_outage_until_a_session_can_be_started() {
+        let mut outages = Outages::default();
+        assert!(outages.source_failed(Duration::ZERO));
+        assert!(!outages.source_failed(Duration::ZERO));
+        let over = outages.succeeded(None, Duration::from_secs(5));
+        assert_eq!(over, Some(Duration::from_secs(5)));
+        assert!(outages.source_failed(Duration::ZERO));
     }
 
     #[test]

@@ -123,7 +123,7 @@ impl SessionProviderBuilder {
         let own = memory.clone().unwrap_or_default() as Arc<dyn SessionCache>;
         SessionProvider {
             driver: Arc::new(Driver {
-                client: client.without_cancel(),
+                client: client.for_provider(),
                 source: self.source,
                 hash_type: self.hash_type,
                 cache: self.cache.unwrap_or(own),
@@ -293,6 +293,26 @@ impl SessionProvider {
         let session = self.find(key, min_remaining).await?;
         count(&self.driver.counters.handed_out);
         Ok(session.hand_out(key))
+    }
+
+    /// The session that [`SessionProvider::get_with`] would answer at once, from memory and with nothing
+    /// else to be done: what nearly every call comes to, without async. `None` says nothing of whether
+    /// there is a session: `get_with` finds out.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use kaltura_app_token::{Client, SessionKey, SessionProvider, TokenSource};
+    ///
+    /// let client = Client::builder().partner_id(102).build()?;
+    /// let provider = SessionProvider::new(client, TokenSource::environment());
+    /// assert!(provider.at_hand(&SessionKey::new(), Duration::ZERO).is_none());
+    /// # Ok::<(), kaltura_app_token::Error>(())
+    /// ```
+    #[must_use]
+    pub fn at_hand(&self, key: &SessionKey, min_remaining: Duration) -> Option<Arc<CachedSession>> {
+        let session = self.driver.at_hand(key, millis(min_remaining))?;
+        count(&self.driver.counters.handed_out);
+        Some(session)
     }
 
     async fn find(&self, key: &SessionKey, min_remaining: Duration) -> Result<Arc<CachedSession>> {

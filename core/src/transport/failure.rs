@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::io;
 
-use rustls::{AlertDescription, Error as TlsError};
+use rustls::{AlertDescription, CertificateError, Error as TlsError};
 
 use super::TransportError;
 use super::progress::Phase;
@@ -28,7 +28,8 @@ pub(super) fn failure(
     let mut text = if cause == ConnectCause::Timeout {
         "connecting took too long".to_owned()
     } else {
-        innermost(error)
+        let tls = find::<TlsError>(error).and_then(tls_text);
+        tls.unwrap_or_else(|| innermost(error))
     };
     if let Some(proxy) = through {
         text = format!("by the proxy {}: {text}", proxy.address());
@@ -76,6 +77,27 @@ fn tls_cause(error: &TlsError) -> ConnectCause {
         TlsError::AlertReceived(alert) if is_about_a_certificate(*alert) => ConnectCause::TlsTrust,
         _ => ConnectCause::TlsProtocol,
     }
+}
+
+/// What the usual errors of TLS mean, where their own words are those of its parts.
+fn tls_text(error: &TlsError) -> Option<String> {
+    Some(match error {
+        TlsError::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "the certificate was issued by an authority that is not trusted here".to_owned()
+        }
+        TlsError::InvalidCertificate(
+            CertificateError::BadSignature
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
+        ) => {
+            "the certificate names an authority that is trusted here and did not sign it".to_owned()
+        }
+        TlsError::InvalidCertificate(CertificateError::Other(why)) => format!(
+            "the certificate cannot be a server's, as a self-signed one often cannot ({:?})",
+            why.0
+        ),
+        TlsError::InvalidMessage(_) => "what answers there does not speak TLS".to_owned(),
+        _ => return None,
+    })
 }
 
 fn is_about_a_certificate(alert: AlertDescription) -> bool {
@@ -130,7 +152,7 @@ fn chain<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn StdErro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustls::{CertificateError, InvalidMessage, PeerIncompatible};
+    use rustls::{InvalidMessage, PeerIncompatible};
 
     #[test]
     fn what_is_wrong_with_a_certificate_is_told_from_what_is_wrong_with_the_protocol() {

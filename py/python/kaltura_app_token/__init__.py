@@ -74,6 +74,8 @@ if TYPE_CHECKING:
     from ._native import token_hash as token_hash
     from .aio import AsyncClient as AsyncClient
     from .aio import AsyncSessionProvider as AsyncSessionProvider
+    from .observe import Event as Event
+    from .observe import SessionProviderStats as SessionProviderStats
 
 
 __all__ = [
@@ -87,6 +89,7 @@ __all__ = [
     "ConfigError",
     "DecodeError",
     "Ensured",
+    "Event",
     "Finding",
     "ForkedProcessError",
     "HttpError",
@@ -108,6 +111,7 @@ __all__ = [
     "Session",
     "SessionInfo",
     "SessionProvider",
+    "SessionProviderStats",
     "Settings",
     "Sink",
     "TokenExpired",
@@ -139,7 +143,11 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    home = import_module(".aio" if name.startswith("Async") else "._native", __name__)
+    if name in ("Event", "SessionProviderStats"):
+        room = ".observe"
+    else:
+        room = ".aio" if name.startswith("Async") else "._native"
+    home = import_module(room, __name__)
     value: object = getattr(home, name)
     globals()[name] = value
     return value

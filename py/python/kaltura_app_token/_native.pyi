@@ -8,6 +8,7 @@ from typing import Any, Literal, TypedDict, final
 from typing_extensions import Unpack
 
 from .errors import KalturaError
+from .observe import Event, SessionProviderStats
 
 _HashType = Literal["MD5", "SHA1", "SHA256", "SHA512"]
 _SessionType = Literal["USER", "ADMIN"]
@@ -84,6 +85,9 @@ class _ClientOptions(TypedDict, total=False):
     max_response_bytes: int | None
     proxy: str | None
     ca_file: str | PathLike[str] | None
+    ca_pem: str | bytes | None
+    client_certificate: tuple[str | bytes, str | bytes | Secret] | None
+    on_event: Callable[[Event], object] | None
     network_environment: bool
 
 class _TokenFilter(TypedDict, total=False):
@@ -469,6 +473,8 @@ class SessionProvider:
         *,
         hash_type: _HashType | Literal["auto"] = "SHA256",
         capacity: int = 10_000,
+        renew_when_left: float | None = None,
+        renewal_wait: float | timedelta | None = None,
     ) -> SessionProvider: ...
     def _on(self, queue: LoopQueue) -> SessionProvider: ...
     def get(
@@ -481,6 +487,7 @@ class SessionProvider:
         min_remaining: float | timedelta | None = None,
     ) -> Session: ...
     def reject(self, session: Session, reason: _Refusal = "EXPIRED") -> Session: ...
+    def stats(self) -> SessionProviderStats: ...
 
 @final
 class Sandbox:
@@ -498,6 +505,7 @@ class Sandbox:
     def partner_id(self) -> int: ...
     @property
     def admin_secret(self) -> str: ...
+    def control(self, method: str, path: str, body: str) -> str: ...
     def close(self) -> None: ...
 
 @final
@@ -544,6 +552,8 @@ class Sink:
     def file(path: str | PathLike[str]) -> Sink: ...
     @staticmethod
     def command(program: str | PathLike[str], *arguments: str) -> Sink: ...
+    @staticmethod
+    def callable(function: Callable[[AppToken], object]) -> Sink: ...
 
 @final
 class Rotated:

@@ -185,15 +185,17 @@ class AsyncSessionProvider:
         1
     """
 
-    def __init__(self, client, source, *, hash_type="SHA256", capacity=10_000):
+    def __init__(self, client, source, **options):
         self._client = client
-        self._provider = _native.SessionProvider(
-            client._client, source, hash_type=hash_type, capacity=capacity
-        )
+        self._provider = _native.SessionProvider(client._client, source, **options)
 
     def _here(self):
         queue, _ = self._client._on_this_loop()
         return self._provider._on(queue)
+
+    def stats(self):
+        """What it has done in this process since it was made, and what it is doing."""
+        return self._provider.stats()
 
     def __repr__(self):
         return f"Async{self._provider!r}"

@@ -30,6 +30,7 @@ from ._native import (
     _TokenFilter,
 )
 from .errors import KalturaError
+from .observe import SessionProviderStats
 
 class AsyncClient:
     def __init__(
@@ -136,6 +137,8 @@ class AsyncSessionProvider:
         *,
         hash_type: _HashType | Literal["auto"] = "SHA256",
         capacity: int = 10_000,
+        renew_when_left: float | None = None,
+        renewal_wait: float | timedelta | None = None,
     ) -> None: ...
     async def get(
         self,
@@ -147,6 +150,7 @@ class AsyncSessionProvider:
         min_remaining: float | timedelta | None = None,
     ) -> Session: ...
     async def reject(self, session: Session, reason: _Refusal = "EXPIRED") -> Session: ...
+    def stats(self) -> SessionProviderStats: ...
 
 async def audit(client: AsyncClient, **filters: Unpack[_TokenFilter]) -> Audit: ...
 async def ensure(

@@ -6,14 +6,80 @@ half. Nothing here knows how a failure comes about; the texts have been scrubbed
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Literal, TypeAlias
+
+    HintName: TypeAlias = Literal[
+        "AccountBlocked",
+        "ActionsUsedUp",
+        "BegunAnew",
+        "CallAgainHere",
+        "CompareTokens",
+        "Connection",
+        "CopyTheTemplate",
+        "DeadAtBirth",
+        "DurationFirst",
+        "FilePerToken",
+        "FinishInstead",
+        "FinishOrDelete",
+        "Firewalled",
+        "Forbidden",
+        "ForbiddenCharacter",
+        "ForeignSession",
+        "HashDiffers",
+        "HttpNotAllowed",
+        "JournalDamaged",
+        "JournalInUse",
+        "LeaveOutOne",
+        "ListBeforeCreating",
+        "NoAccount",
+        "NoAdminSession",
+        "NoApiThere",
+        "NotText",
+        "NotUpdatable",
+        "OneSource",
+        "OtherAccount",
+        "OtherAddress",
+        "OtherPath",
+        "Overloaded",
+        "ProxyWantsCredentials",
+        "QueueOfItsOwn",
+        "Redirected",
+        "RefusedValue",
+        "RequestsLimited",
+        "ResumeFirst",
+        "ResumeRotation",
+        "RotateByHand",
+        "SecretAlone",
+        "ServerFailed",
+        "SessionEnded",
+        "SessionExpired",
+        "TokenDisabled",
+        "TokenExpired",
+        "UnknownAccount",
+        "UnknownObject",
+        "UnknownToken",
+        "UnknownValue",
+        "UnsetOne",
+        "UrlBesideAccount",
+        "WalkInstead",
+        "WriteTheScheme",
+        "WrongClock",
+        "WrongCredentials",
+    ]
+    """What hints are called: one name for each next step that is known."""
+
 
 class KalturaError(Exception):
     """The base of everything that a call of this package raises on purpose.
 
     Attributes:
         message: What happened, in one line, without credentials.
-        hint: The likely cause and the next step, where one is known.
-        hint_name: A name for that hint, by which a program can put words of its own in its place.
+        hint: The likely cause and the next step, where one is known. From Python 3.11 on a
+            traceback shows it below the message.
+        hint_name: A name for that hint, by which a program can put words of its own in its place:
+            one of `HintName`; `None` also for a hint that names something of the failure itself.
         cause: With `TransportError`, why no connection came about: `dns`, `refused`, `timeout`,
             `tls_trust`, `tls_protocol`, `proxy`, `reset` or `other`; `None` when one did and broke.
         code: The code of the API's exception, as the server spelled it.
@@ -27,7 +93,7 @@ class KalturaError(Exception):
 
     message: str
     hint: str | None
-    hint_name: str | None
+    hint_name: HintName | None
     cause: str | None
     code: str | None
     api_args: dict[str, str]
@@ -42,7 +108,7 @@ class KalturaError(Exception):
         message: str,
         *,
         hint: str | None = None,
-        hint_name: str | None = None,
+        hint_name: HintName | None = None,
         cause: str | None = None,
         code: str | None = None,
         api_args: dict[str, str] | None = None,
@@ -64,14 +130,29 @@ class KalturaError(Exception):
         self.request = request
         self.attempts = attempts
         self.candidate_ids = tuple(candidate_ids)
+        if hint is not None and hasattr(self, "add_note"):
+            self.add_note(f"hint: {hint}")
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild, (type(self), self.message, dict(self.__dict__)))
+        state = dict(self.__dict__)
+        # A copy gets notes of its own.
+        notes = tuple(state.pop("__notes__", ()))
+        return (_rebuild, (type(self), self.message, state, notes, getattr(self, "errno", None)))
 
 
-def _rebuild(cls: type[KalturaError], message: str, state: dict[str, object]) -> KalturaError:
+def _rebuild(
+    cls: type[KalturaError],
+    message: str,
+    state: dict[str, object],
+    notes: tuple[str, ...],
+    errno: int | None,
+) -> KalturaError:
     error = cls(message)
     error.__dict__.update(state)
+    if notes:
+        error.__dict__["__notes__"] = list(notes)
+    if errno is not None:
+        error.errno = errno  # type: ignore[attr-defined]
     return error
 
 
@@ -100,7 +181,15 @@ class OutcomeUnknown(KalturaError):
 
 
 class LocalError(KalturaError, OSError):
-    """A file of this machine could not be written, locked or kept."""
+    """A file of this machine could not be written, locked or kept.
+
+    `errno` is the system's number of what failed, where the failure comes from the system; the
+    message names the file.
+    """
+
+    def __init__(self, message: str, *, errno: int | None = None, **details: Any) -> None:
+        super().__init__(message, **details)
+        self.errno = errno
 
 
 class RotationUnproved(KalturaError):

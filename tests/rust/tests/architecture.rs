@@ -39,7 +39,10 @@ const ROWS: [(&str, &[&str]); 16] = [
         ],
     ),
     ("client: the sender", &["client/sender"]),
-    ("promises", &["cancel", "clock", "event", "flight", "retry"]),
+    (
+        "promises",
+        &["cancel", "clock", "event", "flight", "outage", "retry"],
+    ),
     ("the server", &["account", "transport", "wire"]),
     ("model", &["model"]),
     ("KS", &["ks", "privileges"]),

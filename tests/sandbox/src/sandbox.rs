@@ -314,6 +314,23 @@ impl Sandbox {
         self.running.app.log().clear();
     }
 
+    /// A call of the control interface, as it is made over HTTP but without the way there; `path` is what
+    /// comes after `/_sandbox`.
+    ///
+    /// # Errors
+    /// One line that names what is wrong with it.
+    pub fn control(&self, method: &str, path: &str, body: &str) -> Result<Value, String> {
+        let app = &self.running.app;
+        if !app.control {
+            return Err("control: this sandbox was started without it".to_owned());
+        }
+        let (status, answer) = app.control(method, path, body.as_bytes());
+        match answer.get("error").and_then(Value::as_str) {
+            Some(error) if status != 200 => Err(error.to_owned()),
+            _ => Ok(answer),
+        }
+    }
+
     /// Stops serving and closes every socket; returns when that is done. Stopping twice is fine.
     pub fn stop(&self) {
         if self.is_inherited() {

@@ -61,7 +61,7 @@ const CONTROL_PREFIX: &str = "/_sandbox";
 pub(crate) struct App {
     pub(crate) accounts: Accounts,
     pub(crate) clock: Clock,
-    control: bool,
+    pub(crate) control: bool,
     state: Mutex<State>,
     faults: Mutex<FaultBook>,
     log: Mutex<RequestLog>,

@@ -201,7 +201,7 @@ impl Journal {
             match error.kind() {
                 // It is the wrong path.
                 io::ErrorKind::InvalidInput | io::ErrorKind::NotFound => Error::config(what),
-                _ => Error::local(what),
+                _ => Error::local(what).with_source(error),
             }
         };
         let file = disk::open_to_append(&path).map_err(cannot)?;
@@ -266,6 +266,7 @@ impl Shared {
                 "the journal '{}' cannot be written: {error}",
                 self.path.display()
             ))
+            .with_source(error)
         };
         let version = VERSION;
         let mut line = serde_json::to_string(&Line {

@@ -290,11 +290,11 @@ impl<'a> Rotator<'a> {
             new = Some(created);
         }
         if entry.state == RotationState::Created {
-            let new = match new.take() {
+            let mut new = match new.take() {
                 Some(new) => new,
                 None => self.client.get_token(entry.new_id()?).await?,
             };
-            self.unmark(entry, &new).await?;
+            self.unmark(entry, &mut new).await?;
             (self.progress)(&entry.old_id, RotationStep::Unmarked);
             if let Err(error) = prove(self.client, &entry.old_id, &new).await {
                 // A token that does not do what the old one does is of no use, and nobody has it yet.
@@ -387,7 +387,7 @@ impl<'a> Rotator<'a> {
     }
 
     /// Gives the new token the old one's description.
-    async fn unmark(&self, entry: &JournalEntry, new: &AppToken) -> Result<()> {
+    async fn unmark(&self, entry: &JournalEntry, new: &mut AppToken) -> Result<()> {
         let description = new.description.as_deref().unwrap_or_default();
         let plain = entry
             .marks()
@@ -397,7 +397,8 @@ impl<'a> Rotator<'a> {
             Some("") => TokenUpdate::new().clear(TokenField::Description),
             Some(plain) => TokenUpdate::new().description(plain.strip_suffix(' ').unwrap_or(plain)),
         };
-        self.client.update_token(&new.id, &update).await?;
+        let updated = self.client.update_token(&new.id, &update).await?;
+        new.description = updated.description;
         Ok(())
     }
 
@@ -407,6 +408,7 @@ impl<'a> Rotator<'a> {
             id: new.id.clone(),
             token: value_of(new)?,
             hash_type: new.hash_type.clone(),
+            app_token: new.clone(),
         };
         let sink = Arc::clone(&self.sink);
         let delivery = aside("the hand-over", move || sink.deliver(&handover));
@@ -422,7 +424,9 @@ impl<'a> Rotator<'a> {
             None => delivery.await,
         };
         delivered
-            .and_then(|delivered| delivered.map_err(|error| Error::local(error.to_string())))
+            .and_then(|delivered| {
+                delivered.map_err(|error| Error::local(error.to_string()).with_source(error))
+            })
             .map_err(|error| {
                 Error::local(format!(
                     "token {}, which replaces {}, could not be handed over: {}",

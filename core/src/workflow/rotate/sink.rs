@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Hint, Result};
-use crate::model::HashType;
+use crate::model::{AppToken, HashType};
 use crate::seam::{disk, environment};
 use crate::secret::Secret;
 
@@ -27,6 +27,8 @@ pub struct HandOver {
     pub token: Secret,
     /// Its hash type.
     pub hash_type: Option<HashType>,
+    /// All that the server said of it.
+    pub app_token: AppToken,
 }
 
 impl HandOver {
@@ -297,6 +299,7 @@ mod tests {
             id: "1_new".into(),
             token: Secret::new(value),
             hash_type: Some(HashType::Sha256),
+            app_token: AppToken::default(),
         }
     }
 
