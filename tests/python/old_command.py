@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from conftest import ROOT, Shell, clean_environment
 from kaltura_app_token.sandbox import Sandbox
-from test_command_output import requests_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +53,7 @@ def run(command: Sequence[str], case: dict[str, Any], directory: Path) -> Did:
         names |= {token["token"]: "VALUE" for token in before.values()}
         for token_id in after.keys() - before.keys():
             names |= {token_id: "NEW", after[token_id]["token"]: "NEW_VALUE"}
-        called = [request["action"] for request in requests_of(sandbox)]
+        called = [request["action"] for request in sandbox.requests()]
         return Did(
             ended.code,
             _shape(ended.out, names),
