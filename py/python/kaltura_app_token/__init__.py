@@ -18,6 +18,7 @@ is used: a command that prints its help does without.
 from .errors import (
     ApiError,
     CancelledError,
+    ClosedError,
     ConfigError,
     DecodeError,
     ForkedProcessError,
@@ -84,6 +85,7 @@ __all__ = [
     "Audit",
     "CancelledError",
     "Client",
+    "ClosedError",
     "ConfigError",
     "DecodeError",
     "Ensured",
