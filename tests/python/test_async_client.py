@@ -164,6 +164,7 @@ def test_one_client_serves_several_event_loops(sandbox: Sandbox) -> None:
         thread.join()
     one_loop()
     assert results == [20] * 5
+    asyncio.run(client.aclose())
 
 
 def test_it_works_under_uvloop(sandbox: Sandbox) -> None:

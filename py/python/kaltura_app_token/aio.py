@@ -4,8 +4,9 @@ Calls run at the same time without a thread for each: they go to a queue of the 
 makes them, and the loop is woken through a file descriptor when one has ended. This module knows
 asyncio and nothing of what the calls do. What it offers is typed in `aio.pyi`.
 
-Who holds whom, so that nothing is left when a loop or a client goes: a client holds its queues, which
-know no loop. What knows both (`_Calls`) is held by the loop, and only while calls are under way.
+Who holds whom, so that nothing is left when a loop or a client goes: a client holds its queues,
+which know no loop. What knows both (`_Calls`) is held by the loop, and only while calls are under
+way.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ _METHODS = (
 _AT_ONCE = ("preview_add", "preview_update", "sign_admin_session")
 _VALUES = ("service_url", "partner_id", "clock_difference")
 
+# What makes something, which must not be lost.
+_CREATING = {"add_token", "ensure", "rotate", "resume_rotations"}
+
 # How many seconds closing waits for the calls that it ends.
 _PATIENCE = 2.0
 
@@ -47,11 +51,12 @@ class _Calls:
         self._queue = queue
         self._futures = {}
 
-    def add(self, operation):
+    def add(self, operation, name):
         """The future of a call that was submitted."""
         if not self._futures:
             self._loop.add_reader(self._queue.fileno(), self.answer)
-        future = self._futures[operation] = self._loop.create_future()
+        future = self._loop.create_future()
+        self._futures[operation] = future, name
         # Not of this object, which holds the future.
         future.add_done_callback(_GiveUp(self._queue, operation))
         return future
@@ -60,14 +65,14 @@ class _Calls:
         """Hands every result that waits to its future."""
         while (ended := self._queue.next()) is not None:
             operation, value, error = ended
-            future = self._futures.pop(operation)
+            future, name = self._futures.pop(operation)
             if not self._futures:
                 self._loop.remove_reader(self._queue.fileno())
             if future.done():
-                # Cancelled meanwhile, and nobody waits for it any more. What it did is not lost.
-                if error is None:
+                # Cancelled meanwhile, and nobody waits for it any more.
+                if error is None and name in _CREATING:
                     log = logging.getLogger("kaltura_app_token")
-                    log.warning("a call that was cancelled had succeeded: %r", value)
+                    log.warning("%s was cancelled after it had succeeded: %r", name, value)
             elif error is None:
                 future.set_result(value)
             else:
@@ -94,9 +99,10 @@ class _Loops:
     def __init__(self):
         # A loop that is gone takes its queue with it.
         self._known = weakref.WeakKeyDictionary()
+        self.used = False
 
-    def submit(self, call):
-        """Makes a call, with the running loop's queue, and gives its future."""
+    def submit(self, function, native, args, options):
+        """Makes a call of the running loop's and gives its future."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -111,7 +117,14 @@ class _Loops:
         if calls is None:
             calls = _Calls(loop, queue)
             self._known[loop] = queue, weakref.ref(calls)
-        return calls.add(call(queue))
+            self.used = True
+        # Called here, while nothing else runs on this loop: the call is known before it can end.
+        operation = function(native._on(queue), *args, **options)
+        return calls.add(operation, function.__name__)
+
+    def forget(self):
+        """Lets go of the queues; a loop that has calls under way keeps its own."""
+        self._known.clear()
 
     def answer(self, loop):
         """Answers those calls of a loop that have ended."""
@@ -119,9 +132,6 @@ class _Loops:
         calls = calls and calls()
         if calls is not None:
             calls.answer()
-
-    def __len__(self):
-        return len(self._known)
 
 
 class AsyncClient:
@@ -176,9 +186,8 @@ class AsyncClient:
         """A client for what a `config.json` says."""
         return cls._over(_native.Client.from_config(path, **options))
 
-    def _submit(self, name, *args, **options):
-        native = self._client
-        return self._loops.submit(lambda queue: getattr(native._on(queue), name)(*args, **options))
+    def _submit(self, method, *args, **options):
+        return self._loops.submit(method, self._client, args, options)
 
     def tokens(self, **filters):
         """All tokens that pass the filter, oldest first, asked for page by page.
@@ -203,6 +212,7 @@ class AsyncClient:
         self._client._close(0)
         # Other loops answer theirs when it is their turn.
         self._loops.answer(loop)
+        self._loops.forget()
 
     async def __aenter__(self):
         return self
@@ -211,9 +221,14 @@ class AsyncClient:
         await self.aclose()
 
     def __del__(self):
-        # Who never called has nothing to close; what is there at the end of the program goes with it.
-        if getattr(self, "_loops", None) and not self._client._closed and not sys.is_finalizing():
-            warnings.warn(f"{self!r} was not closed", ResourceWarning, source=self, stacklevel=2)
+        # Who never called has nothing to close, and what is there at the end goes with the program.
+        used = hasattr(self, "_loops") and self._loops.used
+        if used and not self._client._closed and not sys.is_finalizing():
+            told = f"{self!r} was not closed"
+            # Whoever keeps the warning, and this with it, does not keep what is open.
+            self._client._close(0)
+            self._loops.forget()
+            warnings.warn(told, ResourceWarning, source=self, stacklevel=2)
 
     def __repr__(self):
         return f"Async{self._client!r}"
@@ -233,7 +248,7 @@ class _AsyncTokens:
 
     async def __anext__(self):
         while not self._page:
-            page = await self._client._submit("_next_tokens", self._walk)
+            page = await self._client._submit(_native.Client._next_tokens, self._walk)
             if not page:
                 raise StopAsyncIteration
             self._page = page[::-1]
@@ -270,9 +285,8 @@ class AsyncSessionProvider:
             client._client, source, hash_type=hash_type, capacity=capacity
         )
 
-    def _submit(self, name, *args, **options):
-        native, loops = self._provider, self._client._loops
-        return loops.submit(lambda queue: getattr(native._on(queue), name)(*args, **options))
+    def _submit(self, method, *args, **options):
+        return self._client._loops.submit(method, self._provider, args, options)
 
     def __repr__(self):
         return f"Async{self._provider!r}"
@@ -291,21 +305,17 @@ def _like(call, owner, waiting):
 
 
 def _method(owner, waiting):
-    name = waiting.__name__
-
     async def call(self, *args, **options):
-        return await self._submit(name, *args, **options)
+        return await self._submit(waiting, *args, **options)
 
-    setattr(owner, name, _like(call, owner, waiting))
+    setattr(owner, waiting.__name__, _like(call, owner, waiting))
 
 
 def _at_once(owner, method):
-    name = method.__name__
-
     def call(self, *args, **options):
-        return getattr(self._client, name)(*args, **options)
+        return method(self._client, *args, **options)
 
-    setattr(owner, name, _like(call, owner, method))
+    setattr(owner, method.__name__, _like(call, owner, method))
 
 
 def _value(owner, name, known):
@@ -319,10 +329,7 @@ def _workflow(waiting):
     """One of the functions over a client, for an `AsyncClient`."""
 
     async def call(client, *args, **options):
-        native = client._client
-        return await client._loops.submit(
-            lambda queue: waiting(native._on(queue), *args, **options)
-        )
+        return await client._submit(waiting, *args, **options)
 
     return _like(call, None, waiting)
 
