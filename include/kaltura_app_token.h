@@ -161,6 +161,8 @@ typedef enum {
   KAT_STATUS_LOCAL = 16,
   // A rotation's new token could not be shown to be as good as the old one.
   KAT_STATUS_UNPROVED = 17,
+  // The client was closed, before the call or in the middle of it.
+  KAT_STATUS_CLOSED = 18,
 } kat_status;
 
 // Why no connection came about: for kat_error_cause. A later version may add some.

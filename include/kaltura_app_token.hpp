@@ -72,6 +72,7 @@ enum class status : int {
     end = KAT_STATUS_END,
     local = KAT_STATUS_LOCAL,
     unproved = KAT_STATUS_UNPROVED,
+    closed = KAT_STATUS_CLOSED,
 };
 
 enum class connect_cause : int {

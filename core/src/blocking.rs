@@ -7,12 +7,13 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tokio::runtime::Handle;
 
-use crate::cancel::Cancel;
+use crate::cancel::{Cancel, closed};
 use crate::client::ClientBuilder;
 use crate::error::Result;
 use crate::model::{
@@ -27,8 +28,8 @@ mod tokens;
 
 use process::forked;
 
-pub(crate) use process::Process;
 pub use process::Tick;
+pub(crate) use process::{Call, Process};
 pub use provider::SessionProvider;
 pub use tokens::Tokens;
 
@@ -88,6 +89,7 @@ pub async fn aside<T: Send + 'static>(
 pub struct Client {
     builder: ClientBuilder,
     process: ArcSwapOption<Process>,
+    is_closed: AtomicBool,
 }
 
 impl Client {
@@ -100,11 +102,69 @@ impl Client {
         Ok(Self {
             builder,
             process: ArcSwapOption::from_pointee(process),
+            is_closed: AtomicBool::new(false),
         })
+    }
+
+    /// Ends every call that is under way, on whichever thread, and has every later one fail, both with
+    /// `Closed`. Waits for nothing: see [`Client::close`].
+    ///
+    /// An `add_token` whose request had left says `OutcomeUnknown`.
+    pub fn stop(&self) {
+        self.is_closed.store(true, Ordering::SeqCst);
+        if let Some(process) = self.process.load_full() {
+            process.stop();
+        }
+    }
+
+    /// Stops, waits up to `patience` for the calls that this ends, and closes the connections. Those who
+    /// share this client, such as a [`SessionProvider`] and walks, are closed with it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use kaltura_app_token::{ErrorKind, blocking::Client};
+    ///
+    /// let client = Client::new(kaltura_app_token::Client::builder().partner_id(123_456))?;
+    /// client.close(Duration::from_secs(2));
+    /// let error = client.start_widget_session().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Closed);
+    /// # Ok::<(), kaltura_app_token::Error>(())
+    /// ```
+    pub fn close(&self, patience: Duration) {
+        self.stop();
+        if let Some(process) = self.process.load_full() {
+            process.close(patience);
+        }
+    }
+
+    /// Whether it has been stopped or closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::SeqCst)
+    }
+
+    /// How many calls are not done yet, those of queues included.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        let process = self.process.load_full();
+        process.map_or(0, |process| process.count_under_way())
     }
 
     /// The runtime and the connections of this process, made anew in a child.
     pub(crate) fn process(&self) -> Result<Arc<Process>> {
+        if self.is_closed() {
+            return Err(closed());
+        }
+        let process = self.process_open_or_not()?;
+        // Asked again: whoever closes the client meanwhile has closed this one too, or is seen here.
+        if self.is_closed() {
+            process.close(Duration::ZERO);
+            return Err(closed());
+        }
+        Ok(process)
+    }
+
+    fn process_open_or_not(&self) -> Result<Arc<Process>> {
         let current = self.process.load_full();
         if let Some(process) = &current
             && process.is_ours()

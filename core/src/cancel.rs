@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
@@ -61,19 +61,27 @@ impl Cancel {
     }
 }
 
-/// All that can cancel one call: the caller's own [`Cancel`], and that of every call of the client.
+/// All that can end one call: the caller's own [`Cancel`], that of every call of the client, and its
+/// closing.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cancels {
     own: Option<Cancel>,
     all: Option<Cancel>,
+    closing: Option<Cancel>,
 }
 
 impl Cancels {
-    pub(crate) fn is_triggered(&self) -> bool {
-        [&self.own, &self.all]
-            .into_iter()
-            .flatten()
-            .any(Cancel::is_triggered)
+    /// Whether the call may go on.
+    pub(crate) fn check(&self) -> Result<()> {
+        let is_triggered =
+            |cancel: &Option<Cancel>| cancel.as_ref().is_some_and(Cancel::is_triggered);
+        if is_triggered(&self.own) || is_triggered(&self.all) {
+            return Err(cancelled());
+        }
+        if is_triggered(&self.closing) {
+            return Err(closed());
+        }
+        Ok(())
     }
 
     /// Waits for the work, and no longer once the call is cancelled.
@@ -83,31 +91,48 @@ impl Cancels {
             done = work => done,
             () = wait_for(self.own.as_ref()) => Err(cancelled()),
             () = wait_for(self.all.as_ref()) => Err(cancelled()),
+            () = wait_for(self.closing.as_ref()) => Err(closed()),
         }
     }
 }
 
-/// Cancels all calls that are under way, and none of those that come later.
+/// Cancels all calls that are under way, and those that come later only once it is closed.
 #[derive(Debug, Default)]
-pub(crate) struct CancelAll(Mutex<Cancel>);
+pub(crate) struct CancelAll {
+    under_way: Mutex<Cancel>,
+    closing: Cancel,
+}
 
 impl CancelAll {
     pub(crate) fn trigger(&self) {
-        let under_way = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let under_way = std::mem::take(&mut *self.under_way());
         under_way.trigger();
     }
 
-    /// What can cancel a call that begins now.
+    pub(crate) fn close(&self) {
+        self.closing.trigger();
+    }
+
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.closing.is_triggered() {
+            return Err(closed());
+        }
+        Ok(())
+    }
+
+    /// What can end a call that begins now.
     pub(crate) fn and(&self, own: Option<&Cancel>) -> Cancels {
         Cancels {
             own: own.cloned(),
-            all: Some(
-                self.0
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .clone(),
-            ),
+            all: Some(self.under_way().clone()),
+            closing: Some(self.closing.clone()),
         }
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, Cancel> {
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -121,4 +146,8 @@ pub(crate) async fn wait_for(cancel: Option<&Cancel>) {
 
 pub(crate) fn cancelled() -> Error {
     Error::new(ErrorKind::Cancelled, "the call was cancelled")
+}
+
+pub(crate) fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the client is closed: make another one")
 }

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
-use crate::blocking::{self, Process};
-use crate::cancel::Cancel;
+use crate::blocking::{self, Call, Process};
+use crate::cancel::{Cancel, closed};
 use crate::error::{Error, ErrorKind, Hint, Result};
 
 /// What came of a submitted call.
@@ -85,7 +85,7 @@ struct State<M, T> {
 struct InFlight<M> {
     tag: M,
     cancel: Cancel,
-    task: AbortHandle,
+    task: Option<AbortHandle>,
     /// Keeps the client's runtime going until the completion has been collected, and thereby has it
     /// end on a thread of the caller's: its own thread could not wait for itself.
     _process: Arc<Process>,
@@ -163,21 +163,28 @@ impl<M: Send + 'static, T: Send + 'static> Queue<M, T> {
             return Err(Refused::Full);
         }
         let operation = state.last_operation + 1;
-        let task = Task(Arc::clone(shared));
-        // Spawned under the lock, so that the completion finds the call among those in flight.
-        let task = runtime.spawn(async move {
-            let result = contained(call).await;
-            task.0.complete(operation, result);
-        });
-        let call = InFlight {
+        let task = Task {
+            shared: Arc::clone(shared),
+            operation,
+            // The client was closed, if nothing else comes of it.
+            result: Some(Err(closed())),
+            _under_way: process.queued(),
+        };
+        let in_flight = InFlight {
             tag,
             cancel,
-            task: task.abort_handle(),
+            task: None,
             _process: process,
         };
         state.last_operation = operation;
         state.tasks += 1;
-        state.in_flight.insert(operation, call);
+        // First, so that the completion finds it; which comes from here if the client is closed by now.
+        state.in_flight.insert(operation, in_flight);
+        drop(state);
+        let task = runtime.spawn(async move { task.end(contained(call).await) });
+        if let Some(call) = shared.state().in_flight.get_mut(&operation) {
+            call.task = Some(task.abort_handle());
+        }
         Ok(operation)
     }
 
@@ -264,8 +271,8 @@ impl<M, T> Drop for Queue<M, T> {
         }
         let mut state = shared.state();
         let in_flight = std::mem::take(&mut state.in_flight);
-        for call in in_flight.values() {
-            call.task.abort();
+        for task in in_flight.values().filter_map(|call| call.task.as_ref()) {
+            task.abort();
         }
         // Not for the network: for the client's thread to be done with what it is polling.
         let mut state = shared
@@ -325,13 +332,25 @@ impl<M, T> Shared<M, T> {
     }
 }
 
-/// A task's hold on the queue.
-struct Task<M, T>(Arc<Shared<M, T>>);
+/// A call's way to its completion, which comes when this is dropped, for whatever reason.
+struct Task<M, T> {
+    shared: Arc<Shared<M, T>>,
+    operation: u64,
+    result: Option<Result<T>>,
+    _under_way: Call,
+}
+
+impl<M, T> Task<M, T> {
+    fn end(mut self, result: Option<Result<T>>) {
+        self.result = result;
+    }
+}
 
 impl<M, T> Drop for Task<M, T> {
     fn drop(&mut self) {
-        self.0.state().tasks -= 1;
-        self.0.idle.notify_all();
+        self.shared.complete(self.operation, self.result.take());
+        self.shared.state().tasks -= 1;
+        self.shared.idle.notify_all();
     }
 }
 

@@ -68,7 +68,8 @@ fn may_repeat(action: Action, error: &Error) -> bool {
         | ErrorKind::Local
         | ErrorKind::Unproved
         | ErrorKind::Cancelled
-        | ErrorKind::Forked => false,
+        | ErrorKind::Forked
+        | ErrorKind::Closed => false,
     }
 }
 
@@ -156,6 +157,7 @@ mod tests {
             (Error::new(ErrorKind::Unproved, ""), false, false),
             (Error::new(ErrorKind::Cancelled, ""), false, false),
             (Error::new(ErrorKind::Forked, ""), false, false),
+            (Error::new(ErrorKind::Closed, ""), false, false),
         ];
         for kind in ErrorKind::ALL {
             assert!(

@@ -48,10 +48,12 @@ pub enum kat_status {
     Local = 16,
     /// A rotation's new token could not be shown to be as good as the old one.
     Unproved = 17,
+    /// The client was closed, before the call or in the middle of it.
+    Closed = 18,
 }
 
 impl kat_status {
-    const ALL: [(Self, &'static std::ffi::CStr); 18] = [
+    const ALL: [(Self, &'static std::ffi::CStr); 19] = [
         (Self::Ok, c"OK"),
         (Self::NullArg, c"NULL_ARG"),
         (Self::InvalidArg, c"INVALID_ARG"),
@@ -70,6 +72,7 @@ impl kat_status {
         (Self::End, c"END"),
         (Self::Local, c"LOCAL"),
         (Self::Unproved, c"UNPROVED"),
+        (Self::Closed, c"CLOSED"),
     ];
 }
 
@@ -87,6 +90,7 @@ impl From<ErrorKind> for kat_status {
             ErrorKind::Unproved => Self::Unproved,
             ErrorKind::Cancelled => Self::Cancelled,
             ErrorKind::Forked => Self::Forked,
+            ErrorKind::Closed => Self::Closed,
             // A kind that the table does not know yet is a defect, and says so.
             _ => Self::Panic,
         }

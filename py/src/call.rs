@@ -1,14 +1,15 @@
 //! A call of the core from Python: waited for without the interpreter and looking up for Ctrl-C about
-//! every 50 ms, or, where there is an event loop's queue, submitted and answered with a future.
+//! every 50 ms, or, where there is an event loop's queue, submitted and answered with its number there.
 
 use std::future::Future;
 
 use kaltura_app_token as core;
 use kaltura_app_token::blocking;
+use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 
 use crate::errors::to_pyerr;
-use crate::interpreter::{self, Inside};
+use crate::interpreter::{self, Inside, contained};
 use crate::logging;
 use crate::patience::Wait;
 use crate::queue::LoopQueue;
@@ -67,7 +68,7 @@ pub(crate) fn wait<T: Send>(
     }
 }
 
-/// Makes a call: its result, or a future of it where there is a queue.
+/// Makes a call: its result, or its number where there is a queue.
 pub(crate) fn make_call<T, F>(
     py: Python<'_>,
     client: &blocking::Client,
@@ -82,12 +83,15 @@ where
     let inside = Inside::enter(py);
     logging::follow(py)?;
     if let Some(queue) = queue {
-        return LoopQueue::submit(queue.bind(py), client, call, convert);
+        return queue
+            .get()
+            .submit(py, client, call, convert)?
+            .into_py_any(py);
     }
     let (value, raised) = wait(&inside, |cancel, tick| {
         client.run(cancel, Some(tick), async move |client| call(client).await)
     })?;
-    let value = convert(py, value)?;
+    let value = contained(|| convert(py, value))??;
     let Some(signal) = raised else {
         return Ok(value);
     };

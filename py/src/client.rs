@@ -3,12 +3,13 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use kaltura_app_token as core;
 use kaltura_app_token::blocking;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::import_exception;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
@@ -28,24 +29,31 @@ use crate::walk::{Place, Tokens, Walk};
 #[pyclass(frozen, module = "kaltura_app_token")]
 pub(crate) struct Client {
     /// Shared with the clients that are bound to a loop: all are closed at once.
-    client: Arc<Apart<ArcSwapOption<blocking::Client>>>,
+    client: Apart<Arc<blocking::Client>>,
     /// Where calls are submitted; without one they are waited for.
     queue: Option<Py<LoopQueue>>,
 }
+
+/// How many seconds closing waits for the calls that it ends.
+const PATIENCE: f64 = 2.0;
+const CLOSED: &str = "the client is closed: make another one";
+
+import_exception!(kaltura_app_token.errors, ClosedError);
 
 impl Client {
     fn build(py: Python<'_>, builder: core::ClientBuilder) -> PyResult<Self> {
         let client = blocking::Client::new(builder).or_raise(py)?;
         Ok(Self {
-            client: Arc::new(Apart::new(ArcSwapOption::from_pointee(client))),
+            client: Apart::new(Arc::new(client)),
             queue: None,
         })
     }
 
     pub(crate) fn open(&self) -> PyResult<Arc<blocking::Client>> {
-        self.client
-            .load_full()
-            .ok_or_else(|| PyValueError::new_err("the client is closed"))
+        if self.client.is_closed() {
+            return Err(ClosedError::new_err(CLOSED));
+        }
+        Ok(Arc::clone(&self.client))
     }
 
     pub(crate) fn call<T, F>(
@@ -183,21 +191,47 @@ impl Client {
         self.close(py)
     }
 
-    /// Closes the connections; later calls fail with `ValueError`. Leaving a `with` does the same.
+    /// Ends the calls that are under way, in whichever thread, and closes the connections. Leaving a
+    /// `with` does the same.
+    ///
+    /// Those calls and all later ones, also those of walks and of providers over this client, raise
+    /// `ClosedError`, which is a `ValueError`; an `add_token` that may have arrived raises
+    /// `OutcomeUnknown`. Waits up to two seconds for them.
     ///
     /// Example:
     ///     >>> with sandbox.client() as client:
     ///     ...     client.close()
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let client = self.client.swap(None);
-        Inside::enter(py).detach(move || drop(client))
+        self.close_within(py, PATIENCE)
     }
 
-    /// The same client, whose calls go to this queue and answer with futures.
+    /// Closes, waiting no longer than so many seconds for the calls that this ends.
+    #[pyo3(name = "_close")]
+    fn close_within(&self, py: Python<'_>, patience: f64) -> PyResult<()> {
+        let patience = Duration::try_from_secs_f64(patience).unwrap_or_default();
+        Inside::enter(py).detach(|| self.client.close(patience))
+    }
+
+    /// Ends the calls that are under way and refuses later ones; waits for nothing.
+    fn _stop(&self) {
+        self.client.stop();
+    }
+
+    #[getter]
+    fn _closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// How many calls have not ended yet, in all threads and loops.
+    #[getter]
+    fn _under_way(&self) -> usize {
+        self.client.under_way()
+    }
+
+    /// The same client, whose calls go to this queue and answer with their numbers there.
     fn _on(&self, queue: Py<LoopQueue>) -> PyResult<Self> {
-        self.open()?;
         Ok(Self {
-            client: Arc::clone(&self.client),
+            client: Apart::new(self.open()?),
             queue: Some(queue),
         })
     }

@@ -3,16 +3,18 @@
 //! A thread that asks for an interpreter that has begun to end is ended by CPython on the spot (up to
 //! 3.13 by `pthread_exit`, which tears through our frames and takes the process down; later it is only
 //! stopped). Asking whether it ends is no help: the thread may wait for its turn meanwhile. So there is
-//! a gate. Its last guard is an `atexit` function: from then on no thread of ours comes in, and those
-//! that are in get time to leave before the interpreter goes. A call that ends after that does not
-//! return, and its thread is gone with the process.
+//! a gate. It is closed after the last `atexit` function, which may still wait for other threads' calls:
+//! from then on no thread of ours comes in, and those that are in get time to leave before the
+//! interpreter goes. A call that ends after that does not return, and its thread is gone with the process.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyImportError, PyRuntimeError};
+use pyo3::ffi;
+use pyo3::panic::PanicException;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict};
 
@@ -53,17 +55,16 @@ impl<'py> Inside<'py> {
     /// Does something without the interpreter. Does not return once it ends. A panic, which has been
     /// printed, is a `RuntimeError`.
     pub(crate) fn detach<T: Send>(&self, work: impl FnOnce() -> T + Send) -> PyResult<T> {
-        let done = self.0.detach(|| {
+        self.0.detach(|| {
             let depth = DEPTH.replace(0);
             leave();
-            let done = catch_unwind(AssertUnwindSafe(work)).ok();
+            let done = contained(work);
             if !come_in() {
                 wait_for_the_end();
             }
             DEPTH.set(depth);
             done
-        });
-        done.ok_or_else(failed_inside)
+        })
     }
 }
 
@@ -97,6 +98,11 @@ pub(crate) fn attach<R>(work: impl FnOnce(Python<'_>) -> R) -> Option<R> {
     Python::try_attach(work)
 }
 
+/// Does work whose panic, which has been printed, is a `RuntimeError`.
+pub(crate) fn contained<T>(work: impl FnOnce() -> T) -> PyResult<T> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| failed_inside())
+}
+
 /// What a panic of ours is to Python.
 pub(crate) fn failed_inside() -> PyErr {
     PyRuntimeError::new_err("the call failed inside of the library")
@@ -122,12 +128,25 @@ fn wait_for_the_end() {
 }
 
 /// Sets up the gate, once for a process.
+///
+/// # Errors
+/// `ImportError` in a sub-interpreter: types and the gate are one set for the process.
 pub(crate) fn guard(py: Python<'_>) -> PyResult<()> {
+    if !is_main_interpreter() {
+        return Err(PyImportError::new_err(
+            "kaltura_app_token works in the main interpreter only, and this is a sub-interpreter: \
+             use a process of its own (with mod_wsgi: WSGIApplicationGroup %{GLOBAL})",
+        ));
+    }
     if GUARDED.swap(true, Ordering::SeqCst) {
         return Ok(());
     }
-    let close = PyCFunction::new_closure(py, None, None, |arguments, _| close(arguments.py()))?;
-    py.import("atexit")?.call_method1("register", (close,))?;
+    // A panic is an error of one call. What is no `Exception` would end the program or its event loop.
+    py.get_type::<PanicException>()
+        .setattr("__bases__", (py.get_type::<PyRuntimeError>(),))?;
+    let last_out = LastOut;
+    let ending = PyCFunction::new_closure(py, None, None, move |_, _| last_out.ending())?;
+    py.import("atexit")?.call_method1("register", (ending,))?;
     let options = PyDict::new(py);
     let forked = PyCFunction::new_closure(py, None, None, |_, _| after_fork())?;
     options.set_item("after_in_child", forked)?;
@@ -136,9 +155,38 @@ pub(crate) fn guard(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
+/// Closes the gate once `atexit` is done. `atexit` calls us before what was registered earlier, and lets
+/// go of all that it called only when it has called everything.
+struct LastOut;
+
+impl LastOut {
+    #[expect(
+        clippy::unused_self,
+        reason = "calling it keeps it until the call has been made"
+    )]
+    fn ending(&self) {
+        ENDS.set(true);
+    }
+}
+
+impl Drop for LastOut {
+    fn drop(&mut self) {
+        // Otherwise it was only taken off the list, as in the children of `multiprocessing`.
+        if ENDS.get() {
+            Python::try_attach(close);
+        }
+    }
+}
+
+#[expect(unsafe_code, reason = "nothing else asks which interpreter this is")]
+fn is_main_interpreter() -> bool {
+    // SAFETY: the calling thread is attached, so that there is a current interpreter.
+    let id = unsafe { ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get()) };
+    id == 0
+}
+
 /// Lets nobody in any more, and waits for those who are in.
 fn close(py: Python<'_>) {
-    ENDS.set(true);
     GATE.fetch_or(CLOSED, Ordering::SeqCst);
     let own = usize::from(DEPTH.get() > 0);
     let until = Instant::now() + LAST_CALL;
@@ -151,7 +199,7 @@ fn close(py: Python<'_>) {
 
 /// The threads that were in are not in the child, but for the one that made it.
 fn after_fork() {
-    let closed = if ENDS.get() { CLOSED } else { 0 };
+    let closed = GATE.load(Ordering::SeqCst) & CLOSED;
     GATE.store(usize::from(DEPTH.get() > 0) | closed, Ordering::SeqCst);
     // Whoever forks is the main thread of the child.
     IS_MAIN.set(Some(true));

@@ -21,6 +21,8 @@ mod ks;
 mod logging;
 mod model;
 mod options;
+#[cfg(debug_assertions)]
+mod panics;
 mod patience;
 mod provider;
 mod queue;
@@ -66,6 +68,8 @@ mod _native {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::interpreter::guard(module.py())?;
+        #[cfg(debug_assertions)]
+        module.add("_Panics", module.py().get_type::<crate::panics::Panics>())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

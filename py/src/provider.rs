@@ -146,7 +146,7 @@ impl SessionProvider {
         })
     }
 
-    /// The same provider, whose calls go to this queue and answer with futures.
+    /// The same provider, whose calls go to this queue and answer with their numbers there.
     fn _on(&self, queue: Py<LoopQueue>) -> Self {
         Self {
             provider: Apart::new(Arc::clone(&self.provider)),

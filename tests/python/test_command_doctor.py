@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from conftest import NEW, Ended, Shell, account_of, write_config
+from conftest import NEW, Ended, Shell, account_of, clean_environment, write_config
 from kaltura_app_token._native import AppToken
 from kaltura_app_token.sandbox import Sandbox
 from test_command import control, order_fault
@@ -21,6 +24,7 @@ CHECKS = [
     "token",
     "token value",
     "session",
+    "session use",
     "privileges",
 ]
 
@@ -33,6 +37,18 @@ def token(sandbox: Sandbox) -> AppToken:
 def value_of(token: AppToken) -> str:
     assert token.token is not None
     return token.token.reveal()
+
+
+def set_duration(sandbox: Sandbox, token: AppToken, duration: int | None) -> None:
+    """Stores what the API itself would refuse or change."""
+    row = {
+        "id": token.id,
+        "token": value_of(token),
+        "hashType": token.hash_type,
+        "sessionType": 0,
+        "sessionDuration": duration,
+    }
+    control(sandbox, f"partners/{sandbox.partner_id}/tokens", [row])
 
 
 def doctor(shell: Shell, token: AppToken | None, *words: str, **environment: str) -> Ended:
@@ -109,7 +125,7 @@ def test_it_changes_nothing_and_exchanging_needs_no_secret(
     }
     assert {f"{one['service']}.{one['action']}" for one in requests_of(sandbox)[1:]} == {
         "session.startWidgetSession",
-        # Refused, for the server's time.
+        # For the server's time, which refuses it, and to try the token's session.
         "session.get",
         "appToken.startSession",
     }
@@ -121,8 +137,13 @@ def test_the_secret_stays_here_unless_it_is_told_to_send_it(shell: Shell, sandbo
         assert "session.start" not in ended.out
         assert "a session that is signed with it here is accepted" in ended.out
     assert all("secret" not in one["params"] for one in requests_of(sandbox))
-    sent = doctor(shell, None, "--send-secret")
+    refused = doctor(shell, None, "--admin-session", "started")
+    assert (refused.code, refused.out) == (2, "")
+    assert "--send-secret" in refused.err
+    assert all("secret" not in one["params"] for one in requests_of(sandbox))
+    sent = doctor(shell, None, "--send-secret", "--admin-session", "started")
     assert "the admin secret was sent to the server" in sent.out
+    assert "the server gave a session for it, which it accepts" in sent.out
     assert any("secret" in one["params"] for one in requests_of(sandbox))
 
 
@@ -187,7 +208,8 @@ def test_the_right_hash_type_is_found(shell: Shell, sandbox: Sandbox, right: str
     ("fields", "check", "found", "step"),
     [
         ({"sessionType": None}, "token", "can choose ADMIN", "--session-type USER"),
-        ({"sessionDuration": 0}, "token", "have expired when they start", "--clear sessionDur"),
+        ({"sessionDuration": 0}, "token", "have expired when they start", "--session-duration 1h"),
+        ({"sessionDuration": -9}, "token", "duration is -9: its", "--session-duration 1h"),
         ({"expiry": 0}, "token", "never on some servers", "--clear expiry"),
         ({"status": 1}, "token", "it is disabled for good", "create a new one"),
         ({"status": 1}, "token value", "APP_TOKEN_NOT_ACTIVE", "create a new one"),
@@ -244,7 +266,9 @@ def test_a_session_in_place_of_the_secret_is_checked(bare: Shell, sandbox: Sandb
     user = sandbox.client(admin_secret=None).start_widget_session().ks.reveal()
     ended = doctor(bare, None, KALTURA_KS=user, KALTURA_ADMIN_SECRET=secret, **account)
     assert ended.code == 6
-    assert findings(ended)["admin session"].startswith("problem: SERVICE_FORBIDDEN")
+    told = findings(ended)["admin session"]
+    assert told.startswith("problem: SERVICE_FORBIDDEN")
+    assert "-> the commands use it in place of the admin secret: leave it out" in told
     assert "a session that is signed with it here is accepted" in ended.out
 
 
@@ -255,4 +279,252 @@ def test_two_accounts_are_told_apart(shell: Shell, sandbox: Sandbox) -> None:
     path.chmod(0o644)
     ended = doctor(Shell(shell.directory, {}), None)
     assert (ended.code, ended.err) == (6, "")
-    assert "-> chmod 600" in findings(ended)["configuration"]
+    assert "can be read by other users: chmod 600" in findings(ended)["configuration"]
+
+
+def test_help_lists_every_exit_code(shell: Shell) -> None:
+    told = shell.new("doctor", "--help").out.split("exit codes:\n")[1]
+    assert [line.split()[0] for line in told.splitlines()] == ["0", "2", "4", "6"]
+
+
+class TestTheSessionIsUsed:
+    """A token whose sessions are refused is not called well."""
+
+    def use(self, shell: Shell, sandbox: Sandbox, privileges: str, **fields: object) -> Ended:
+        token = sandbox.client().add_token(session_privileges=privileges, **fields)  # type: ignore[arg-type]
+        return doctor(shell, token)
+
+    @pytest.mark.parametrize(
+        ("privileges", "found", "step"),
+        [
+            (
+                "iprestrict:10.1.2.3/10.4.5.6",
+                "iprestrict allows 10.1.2.3 or 10.4.5.6 alone",
+                "such",
+            ),
+            ("iprestrict:10.1.2.3", "address on the way there is 127.0.0.1", "compared as a whole"),
+            ("iprestrict:10.1.2.3", "(INVALID_KS)", "--privileges"),
+            ("urirestrict:/p/*|/q", "urirestrict allows /p/* or /q alone", "/api_v3/service/media"),
+            ("urirestrict:/p/*", "for /api_v3/service/session/action/get:", "up to a * at its end"),
+            ("actionslimit:0", "refuses its first call: actionslimit is 0", "number of calls"),
+        ],
+    )
+    def test_a_restriction_that_refuses_it_is_explained(
+        self, shell: Shell, sandbox: Sandbox, privileges: str, found: str, step: str
+    ) -> None:
+        ended = self.use(shell, sandbox, privileges)
+        assert ended.code == 6, ended
+        told, _, following = findings(ended)["session use"].partition(" -> ")
+        assert told.startswith("problem: the server refuses")
+        assert found in told
+        assert step in following
+
+    @pytest.mark.parametrize(
+        ("privileges", "told"),
+        [
+            ("sview:*", "it, though not for session.get, which needs ADMIN"),
+            ("iprestrict:127.0.0.1", "iprestrict allows 127.0.0.1, where this was asked from"),
+            ("urirestrict:/api_v3/*", "where /api_v3/service/session/action/get belongs"),
+            ("actionslimit:1", "one of the 1 calls that actionslimit gives this session"),
+        ],
+    )
+    def test_a_restriction_that_lets_it_pass_is_told(
+        self, shell: Shell, sandbox: Sandbox, privileges: str, told: str
+    ) -> None:
+        ended = self.use(shell, sandbox, privileges)
+        assert ended.code == 0, ended
+        (use,) = [one for one in map(json.loads, ended.lines) if one["check"] == "session use"]
+        assert use["found"].startswith("the server accepts ")
+        assert told in use["found"]
+
+    def test_an_admins_session_is_asked_what_it_is(self, shell: Shell, sandbox: Sandbox) -> None:
+        ended = self.use(shell, sandbox, "list:*", session_type="ADMIN")
+        assert (ended.code, "session.get was called with it" in ended.out) == (0, True)
+
+    def test_other_calls_of_the_api_are_left_to_whoever_makes_them(
+        self, shell: Shell, sandbox: Sandbox
+    ) -> None:
+        ended = self.use(shell, sandbox, "urirestrict:/api_v3/service/media/*")
+        assert ended.code == 0, ended
+        told = findings(ended)["session use"]
+        assert told.startswith("skipped: not tried: urirestrict allows /api_v3/service/media/* ")
+        assert "-> make one of those calls" in told
+
+    def test_a_token_whose_session_was_ended_is_found(
+        self, shell: Shell, sandbox: Sandbox, token: AppToken
+    ) -> None:
+        client = sandbox.client()
+        client.end_session(client.start_session(token.id, value_of(token)).ks)
+        ended = doctor(shell, token)
+        assert ended.code == 6
+        told = findings(ended)["session use"]
+        assert "session.end was called with a session of this token" in told
+        assert f"rotate {token.id}` makes one like it" in told
+
+    @pytest.mark.parametrize(
+        ("code", "privileges", "found", "step"),
+        [
+            ("INVALID_OBJECT_ID", "setrole:NONE", "role NONE, which is unknown", "setrole:ROLE_ID"),
+            ("INVALID_SET_ROLE", "setrole:-1", "role -1, which is unknown", "its system name"),
+            ("INVALID_ACTIONS_LIMIT", "actionslimit:x", "is x, which is no", "number of calls"),
+            ("SERVICE_FORBIDDEN_CONTENT_BLOCKED", "list:*", "BLOCKED", "check the partner id"),
+            ("SOMETHING_NEW", "list:*", "the server refuses it: SOMETHING_NEW", "None"),
+        ],
+    )
+    def test_what_the_server_says_of_it_is_explained(
+        self,
+        bare: Shell,
+        sandbox: Sandbox,
+        code: str,
+        privileges: str,
+        found: str,
+        step: str,
+    ) -> None:
+        token = sandbox.client().add_token(session_privileges=privileges)
+        account = account_of(sandbox)
+        del account["KALTURA_ADMIN_SECRET"]
+        # The first one is asked for the time.
+        fault = {"fault": "exception", "code": code, "message": "told"}
+        order_fault(sandbox, action="session.get", skip=1, times=9, **fault)
+        ended = doctor(bare, token, **account)
+        assert ended.code == 6, ended
+        told, _, following = findings(ended)["session use"].partition(" -> ")
+        assert told.startswith("problem: ")
+        assert found in told
+        assert step in following
+
+    def test_a_server_that_fails_over_it_is_no_refusal(
+        self, bare: Shell, sandbox: Sandbox, token: AppToken
+    ) -> None:
+        order_fault(sandbox, action="session.get", skip=1, times=9, fault="status", status=503)
+        account = account_of(sandbox)
+        del account["KALTURA_ADMIN_SECRET"]
+        ended = doctor(bare, token, "--max-retries", "0", **account)
+        assert ended.code == 6
+        told = findings(ended)["session use"]
+        assert told.startswith("problem: it could not be tried: ")
+        assert "try again later" in told
+
+    @pytest.mark.parametrize(
+        ("words", "check"), [(["--privileges", "_e:1"], "session"), ([], "token value")]
+    )
+    def test_what_cannot_be_sent_is_told_where_it_belongs(
+        self, shell: Shell, token: AppToken, words: list[str], check: str
+    ) -> None:
+        path = shell.directory / "value"
+        path.write_text(value_of(token) + " " * (not words), encoding="utf-8")
+        ended = doctor(shell, None, token.id, "--app-token-file", str(path), *words)
+        assert ended.code == 6
+        assert findings(ended)[check].startswith("problem: ")
+
+    def test_what_was_asked_for_and_is_not_given_is_told(
+        self, shell: Shell, sandbox: Sandbox
+    ) -> None:
+        token = sandbox.client().add_token(session_user_id="bob")
+        ended = doctor(shell, token, "--user", "jane")
+        assert ended.code == 6
+        assert "--user is not heeded: the token gives user bob" in findings(ended)["session"]
+
+
+class TestDeadAtBirth:
+    """A token whose sessions have expired when they start."""
+
+    @pytest.fixture
+    def lasting(self, tmp_path: Path) -> Iterator[Sandbox]:
+        """An account that sets no maximum for sessions that say nothing themselves."""
+        account = {
+            "id": 104,
+            "adminSecret": "an-admin-secret",
+            "userSecret": "a-user-secret",
+            "maxSessionDuration": None,
+            "anonymousUser": True,
+        }
+        path = tmp_path / "accounts.json"
+        path.write_text(json.dumps({"partners": [account]}), encoding="utf-8")
+        with Sandbox(accounts=path) as running:
+            yield running
+
+    @pytest.fixture
+    def at_it(self, lasting: Sandbox, tmp_path: Path) -> Shell:
+        return Shell(tmp_path, clean_environment() | account_of(lasting))
+
+    @pytest.mark.parametrize("duration", [None, 0, -5])
+    def test_it_is_found_and_the_step_that_is_named_helps(
+        self, at_it: Shell, lasting: Sandbox, duration: int | None
+    ) -> None:
+        token = lasting.client().add_token()
+        set_duration(lasting, token, duration)
+        ended = doctor(at_it, token)
+        assert ended.code == 6, ended
+        told, _, step = findings(ended)["session"].partition(" -> ")
+        assert "had expired when it started" in told
+        assert at_it.run(NEW, *shlex.split(step)[1:]).code == 0
+        assert doctor(at_it, token).code == 0
+
+    @pytest.mark.parametrize("duration", [None, 0, -5])
+    @pytest.mark.parametrize("words", [["session"], ["exec"]])
+    def test_no_dead_session_is_handed_out(
+        self, at_it: Shell, lasting: Sandbox, duration: int | None, words: list[str]
+    ) -> None:
+        token = lasting.client().add_token()
+        set_duration(lasting, token, duration)
+        program = ["--", "echo", "ran"] if words == ["exec"] else []
+        ended = at_it.new(*words, token.id, *program, KALTURA_APP_TOKEN=value_of(token))
+        assert (ended.code, ended.out) == (2, "")
+        assert f"the sessions of token {token.id} are dead at birth" in ended.err
+        assert f"update {token.id} --session-duration 1h" in ended.err
+
+    def test_without_its_value_the_record_tells(self, at_it: Shell, lasting: Sandbox) -> None:
+        token = lasting.client().add_token()
+        ended = doctor(at_it, None, token.id)
+        assert ended.code == 6
+        assert "it has no session duration" in findings(ended)["token"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "told", "step"),
+    [
+        (
+            {"KALTURA_SERVICE_URL": "https://127.0.0.1:1"},
+            "nothing listens there: no conn",
+            "firewall",
+        ),
+        (
+            {"KALTURA_SERVICE_URL": "https://none.invalid"},
+            "looked up: no connection to none.invalid",
+            "spelling",
+        ),
+        ({"KALTURA_SERVICE_URL": "https://127.0.0.1:PORT"}, "speaks no TLS", "port speaks https"),
+        (
+            {"KALTURA_SERVICE_URL": "https://192.0.2.1", "HTTPS_PROXY": "http://127.0.0.1:1"},
+            "the proxy does not let through",
+            "--proxy names another",
+        ),
+    ],
+)
+def test_why_there_is_no_connection_is_told(
+    shell: Shell, sandbox: Sandbox, environment: dict[str, str], told: str, step: str
+) -> None:
+    port = sandbox.service_url.split(":")[2].split("/")[0]
+    named = {name: value.replace("PORT", port) for name, value in environment.items()}
+    ended = doctor(shell, None, "--timeout", "20", **named)
+    assert ended.code == 4, ended
+    found, _, following = findings(ended)["connection"].partition(" -> ")
+    assert told in found
+    assert step in following
+
+
+def test_another_regions_server_is_told_with_the_regions(shell: Shell) -> None:
+    ended = doctor(shell, None, KALTURA_PARTNER_ID="7")
+    told = findings(ended)["partner"]
+    assert "INVALID_WIDGET_ID" in told
+    assert told.endswith("the regions, for --service-url: us, de, eu, sg, ca, ap")
+
+
+def test_the_examples_in_the_docstrings_are_true() -> None:
+    import doctest
+
+    from kaltura_app_token.command.doctor import restrictions
+
+    result = doctest.testmod(restrictions)
+    assert (result.attempted > 0, result.failed) == (True, 0)

@@ -8,10 +8,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from conftest import NEW, Shell, account_of
+from conftest import NEW, Shell, account_of, clean_environment
 from kaltura_app_token import InvalidSession, PermissionDenied, open_ks, sign_ks, token_hash
 from kaltura_app_token._native import AppToken, Session
 from kaltura_app_token.sandbox import Sandbox
+from test_command_output import requests_of
 
 
 @pytest.fixture
@@ -126,6 +127,12 @@ class TestInspect:
     def test_it_is_taken_from_the_environment(self, shell: Shell, session: Session) -> None:
         ended = shell.new("ks", "inspect", KALTURA_KS=session.ks.reveal())
         assert (ended.code, "verified: yes" in ended.out) == (0, True)
+        assert ended.err.startswith("kaltura-app-token: note: the KS is that of KALTURA_KS\n")
+        path = shell.directory / "ks"
+        path.write_text(session.ks.reveal(), encoding="utf-8")
+        ended = shell.new("ks", "inspect", KALTURA_KS_FILE=str(path))
+        assert (ended.code, "verified: yes" in ended.out) == (0, True)
+        assert ended.err.startswith("kaltura-app-token: note: the KS is that of KALTURA_KS_FILE\n")
 
     @pytest.mark.parametrize("secret", [True, False])
     def test_the_server_can_be_asked(self, shell: Shell, sandbox: Sandbox, secret: bool) -> None:
@@ -185,7 +192,7 @@ class TestInspect:
 class TestGenerate:
     @pytest.mark.parametrize("version", ["1", "2", "v1", "V2"])
     def test_it_prints_a_ks_alone(self, shell: Shell, sandbox: Sandbox, version: str) -> None:
-        words = ["--type", "admin", "--user", "jane", "--expiry", "10m", "--privileges", "list:*"]
+        words = ["--type", "admin", "--user", "jane", "--duration", "10m", "--privileges", "list:*"]
         ended = shell.new("ks", "generate", "--version", version, *words)
         assert (ended.code, ended.err, ended.out.count("\n")) == (0, "", 1)
         info = open_ks(ended.out.strip(), sandbox.admin_secret)
@@ -215,7 +222,7 @@ class TestGenerate:
     @pytest.mark.parametrize(
         ("words", "complaint"),
         [
-            (["--expiry", "0"], "has expired when it is made"),
+            (["--duration", "0"], "has expired when it is made"),
             (["--version", "3"], "neither 1 nor 2"),
             (["--privileges", "_e:1"], "starts with _"),
         ],
@@ -269,6 +276,27 @@ class TestEnd:
         own = sign_ks(sandbox.admin_secret, partner_id=sandbox.partner_id, expiry=timedelta(1))
         ended = shell.new("ks", "end", "-", "--yes", stdin=own.reveal())
         assert "whoever uses this session is logged out" in ended.err
+
+    def test_it_says_whose_session_it_ends_and_where(
+        self, shell: Shell, bare: Shell, sandbox: Sandbox, session: Session
+    ) -> None:
+        words = ["ks", "end", "-", "--dry-run"]
+        ended = shell.new(*words, stdin=session.ks.reveal())
+        account = f"account {sandbox.partner_id} at"
+        assert f": {account} {sandbox.service_url} (from the environment)\n" in ended.err
+        ended = Shell(bare.directory, clean_environment()).new(*words, stdin=session.ks.reveal())
+        assert f": {account} https://www.kaltura.com/api_v3 (from the session)\n" in ended.err
+
+    @pytest.mark.parametrize("words", [["end", "-", "--yes"], ["inspect", "-", "--online"]])
+    def test_what_is_no_ks_is_refused_without_asking_anybody(
+        self, shell: Shell, sandbox: Sandbox, words: list[str]
+    ) -> None:
+        for text in ("garbage", "djJ8abc", "a b", "x" * 65_000):
+            ended = shell.new("ks", *words, stdin=text)
+            assert (ended.code, ended.out) == (2, "")
+            assert "this is not a KS" in ended.err
+            assert text not in ended.err.replace("kaltura-app-token", "")
+        assert requests_of(sandbox) == []
 
     def test_a_dry_run_ends_nothing(self, shell: Shell, sandbox: Sandbox, session: Session) -> None:
         ended = shell.new("ks", "end", "-", "--dry-run", stdin=session.ks.reveal())
@@ -326,6 +354,15 @@ class TestHash:
         url = f"{sandbox.service_url}/service/appToken/action/startSession"
         with build_opener(ProxyHandler({})).open(url, form, timeout=10) as answer:
             assert b"KalturaSessionInfo" in answer.read()
+
+    def test_the_explanation_names_the_variable_of_the_ks(self, bare: Shell, ks: str) -> None:
+        path = bare.directory / "ks"
+        path.write_text(ks + "\n", encoding="utf-8")
+        for variable, value in (("KALTURA_KS", ks), ("KALTURA_KS_FILE", str(path))):
+            environment = {variable: value, "KALTURA_APP_TOKEN": "the-value"}
+            ended = bare.new("hash", "--explain", **environment)
+            assert (ended.code, ended.out) == (0, token_hash(ks, "the-value") + "\n")
+            assert f"KS: {len(ks)} bytes from {variable}\n" in ended.err
 
     def test_the_value_is_asked_for_on_a_terminal(self, bare: Shell, ks: str) -> None:
         bare.environment["KALTURA_KS"] = ks

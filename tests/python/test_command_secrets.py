@@ -31,6 +31,9 @@ SILENT: list[list[str]] = [
     ["doctor", "--format", "json"],
     ["doctor", "--hash-type", "SHA1", "--privileges", "edit:*"],
     ["doctor", "0_unknown"],
+    ["doctor", "--format", "csv", "--user", "x", "--type", "ADMIN", "--duration", "2d"],
+    ["doctor", "--send-secret"],
+    ["doctor", "--admin-session", "started"],
     ["config", "show"],
     ["config", "show", "--format", "csv"],
     ["config", "path"],
@@ -183,7 +186,13 @@ def test_the_explanation_of_a_hash_shows_neither_part(
 
 def test_what_was_asked_for_is_all_that_comes_out(shell: Shell, secrets: dict[str, str]) -> None:
     del secrets["KALTURA_KS"]
-    for words in (["ks", "generate"], ["ks", "generate", "--format", "json"]):
+    generate, session = ["ks", "generate"], ["session", "--duration", "2d", "--type", "ADMIN"]
+    for words in (
+        generate,
+        [*generate, "--format", "json"],
+        *([*session, "--format", name] for name in ("text", "json", "env", "headers")),
+    ):
         ended = shell.new(*words, **secrets)
         assert ended.out.count(KS) == 1
-        assert "canary" not in ended.out + ended.err
+        assert KS not in ended.err
+        assert "canary" not in (ended.out + ended.err).replace(TOKEN_ID, "")

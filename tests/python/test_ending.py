@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import endings
+import kaltura_app_token as kat
 import pytest
-from conftest import clean_environment
+from conftest import Shell, clean_environment
 from kaltura_app_token.sandbox import Sandbox
 from test_client import in_a_process, order
 
@@ -189,3 +193,116 @@ def test_ctrl_c_ends_a_program_whose_other_threads_are_calling() -> None:
         _, err = process.communicate(timeout=20)
     assert err.rstrip().endswith("KeyboardInterrupt")
     assert process.returncode == -signal.SIGINT
+
+
+@pytest.mark.parametrize("python", endings.interpreters(), ids=endings.version)
+@pytest.mark.parametrize("name", endings.PROGRAMS)
+def test_programs_end_well_time_and_again(sandbox: Sandbox, name: str, python: str) -> None:
+    runs = int(os.environ.get("KALTURA_ENDINGS", "20"))
+    order(sandbox, action="*", fault="latency", ms=25, times=10**6)
+    assert endings.ends(python, endings.PROGRAMS[name], sandbox, runs) == {(0, ""): runs}
+
+
+@pytest.mark.parametrize("python", endings.interpreters(), ids=endings.version)
+def test_what_ends_the_program_may_wait_for_a_thread_that_is_in_a_call(
+    sandbox: Sandbox, python: str
+) -> None:
+    order(sandbox, action="*", fault="latency", ms=400, times=99)
+    program = """
+import atexit
+def wait():
+    thread.join(5)
+    print(thread.is_alive(), file=sys.stderr)
+client = kat.Client.from_env()
+thread = threading.Thread(target=client.start_widget_session, daemon=True)
+thread.start()
+"""
+    # Registered before the library has registered what it does at the end.
+    before = "import atexit, sys; atexit.register(lambda: wait())\n"
+    assert endings.ends(python, program, sandbox, 2, before) == {(0, "False\n"): 2}
+
+
+@pytest.mark.parametrize("python", endings.interpreters(), ids=endings.version)
+@pytest.mark.parametrize("first", ["None", "kat.Client.from_env()"])
+def test_a_sub_interpreter_is_refused_and_its_end_disturbs_nobody(
+    sandbox: Sandbox, python: str, first: str
+) -> None:
+    refused = """
+import kaltura_app_token
+try:
+    kaltura_app_token.Client
+except ImportError as error:
+    assert "main interpreter only" in str(error), error
+else:
+    raise AssertionError("it was imported")
+"""
+    program = f"""
+import warnings
+warnings.simplefilter("ignore")
+try:
+    import _interpreters as interpreters
+    other, execute = interpreters.create("legacy"), interpreters.exec
+except ImportError:
+    import _xxsubinterpreters as interpreters
+    other, execute = interpreters.create(isolated=False), interpreters.run_string
+client = {first}
+failed = execute(other, {refused!r})
+assert failed is None, failed
+interpreters.destroy(other)
+client = kat.Client.from_env()
+threading.Thread(target=client.start_widget_session).start()
+client.start_widget_session()
+try:
+    client.add_token(expiry=0)
+except kat.ConfigError:
+    pass
+"""
+    assert endings.ends(python, program, sandbox, 1) == {(0, ""): 1}
+
+
+class TestAPanic:
+    """What goes wrong inside of the library is an error of that call, and of nothing else."""
+
+    def panics(self) -> Any:
+        from kaltura_app_token import _native
+
+        if not hasattr(_native, "_Panics"):
+            pytest.skip("built without debug assertions")
+        return _native._Panics()
+
+    @pytest.mark.parametrize("place", ["value", "method", "call", "answer"])
+    def test_is_an_exception_of_the_call(self, sandbox: Sandbox, place: str) -> None:
+        client = sandbox.client()
+        panics = self.panics()
+        with pytest.raises(RuntimeError):
+            getattr(panics, place)(*[client] * (place in ("call", "answer")))
+        assert client.start_widget_session().ks
+
+    @pytest.mark.parametrize("place", ["call", "answer"])
+    def test_is_an_exception_of_the_task(self, sandbox: Sandbox, place: str) -> None:
+        panic = getattr(self.panics(), place)
+
+        def function(native: object) -> object:
+            return panic(native)
+
+        async def main() -> None:
+            options: dict[str, Any] = {"service_url": sandbox.service_url}
+            async with kat.AsyncClient(sandbox.partner_id, **options) as client:
+                with pytest.raises(RuntimeError, match="inside of the library"):
+                    await client._submit(function)  # type: ignore[attr-defined]
+                assert (await client.start_widget_session()).ks
+
+        asyncio.run(main())
+
+    def test_ends_a_command_with_70_and_one_line(self, bare: Shell) -> None:
+        self.panics()
+        program = """
+import sys
+from kaltura_app_token import _native
+from kaltura_app_token.command.output.run import run
+sys.exit(run("kaltura-app-token", lambda: _native._Panics().method()))
+"""
+        done = bare.run(sys.executable, "-c", program)
+        assert done.code == 70
+        assert done.err.splitlines()[-1].startswith("kaltura-app-token: internal error: ")
+        assert "Traceback" not in done.err

@@ -331,8 +331,8 @@ def test_the_new_command(
             ["--delete", ""],
             {},
             2,
-            "Error deleting App Token with ID : the token's id is empty",
-            None,
+            "kaltura_app_token_manager.py: error: argument --delete: the id is empty",
+            "kaltura_app_token_manager.py --help",
             id="empty id",
         ),
         pytest.param(

@@ -156,7 +156,9 @@ class TestDocumentedSamples:
     def test_delete_an_app_token(self, old: Old, sandbox: Sandbox) -> None:
         token = sandbox.client().add_token()
         ended = old("--delete", token.id)
-        assert (ended.code, ended.err) == (0, "")
+        assert ended.code == 0
+        said = f"deleting from partner {sandbox.partner_id} at {sandbox.service_url}"
+        assert ended.err == f"kaltura_app_token_manager.py: note: {said}\n"
         assert ended.lines == [f"App Token with ID {token.id} has been deleted."]
         assert list(sandbox.client().tokens()) == []
 
@@ -202,6 +204,9 @@ def test_a_token_is_created_by_create_a_description_or_a_privilege(
         (["--update", "0_x", "--delete", "0_x"], "two actions at once: --update and --delete"),
         (["--create", "--update", "0_x"], "two actions at once: --create and --update"),
         (["--update", "0_x"], "--update ID changes nothing"),
+        (["--update", "0_x", "--description", ""], "--update ID changes nothing"),
+        (["--update", "", "--description", "x"], "argument --update: the id is empty"),
+        (["--delete", ""], "argument --delete: the id is empty"),
         (["--actionslimit", "ten"], "argument --actionslimit: invalid int value: "),
         (["--de", "x"], "ambiguous option: --de could match"),
         (["--edit"], "argument --edit: expected one argument"),
@@ -329,7 +334,7 @@ def test_an_id_or_a_value_is_whole_on_the_narrowest_terminal(
     assert token.token is not None
     words = {"old": [OLD, "--list", "--show_secrets"], "new": [NEW, "list", "--show-secrets"]}
     shell = Shell(tmp_path, clean_environment())
-    for columns in (30, 80):
+    for columns in (30, 40, 80, 200):
         ended = shell.on_a_terminal(*words[command], columns=columns)
         assert ended.code == 0, ended
         assert token.id in ended.out
@@ -356,12 +361,36 @@ class TestConfiguration:
         for command in (copy, link):
             ended = bare.run(sys.executable, str(command), "--list")
             assert ended.code == 2
-            assert f"looked in {tmp_path} and in {beside}" in ended.err
+            assert f"looked in {tmp_path} and in {beside}: copy config.template.json" in ended.err
+            assert "chmod 600" in ended.err
         write_config(beside, sandbox)
         for command in (copy, link):
             ended = bare.run(sys.executable, str(command), "--list")
             assert ended.code == 0
             assert f"note: using {beside / 'config.json'}\n" in ended.err
+
+    def test_the_one_in_the_working_directory_comes_first(
+        self, bare: Shell, sandbox: Sandbox, tmp_path: Path
+    ) -> None:
+        beside = tmp_path / "installed"
+        beside.mkdir()
+        copy = str(shutil.copy(OLD, beside))
+        with Sandbox() as other:
+            write_config(beside, other)
+            write_config(tmp_path, sandbox)
+            assert bare.run(sys.executable, copy, "--create").code == 0
+            assert list(other.client().tokens()) == []
+        assert len(list(sandbox.client().tokens())) == 1
+
+    def test_a_working_directory_that_is_gone_is_one_line(
+        self, bare: Shell, tmp_path: Path
+    ) -> None:
+        gone = f'mkdir gone && cd gone && rmdir ../gone && exec "{sys.executable}" "{OLD}" --list'
+        ended = bare.run("sh", "-c", gone)
+        assert (ended.code, ended.out) == (2, "")
+        error, hint = ended.err.splitlines()
+        assert error == "Configuration file 'config.json' not found."
+        assert "looked in a working directory that is gone and in " in hint
 
     def test_the_file_can_be_named_by_option_or_environment(
         self, bare: Shell, sandbox: Sandbox, tmp_path: Path
@@ -383,6 +412,13 @@ class TestConfiguration:
         write_config(tmp_path, sandbox, **keys)
         ks = bare.old("--list", "--show_secrets").lines[0].removeprefix("KS: ")
         assert sandbox.client().session_info(ks).user_id == "jane"
+
+    def test_without_a_service_url_it_is_kalturas_own(self, tmp_path: Path) -> None:
+        path = tmp_path / "config.json"
+        path.write_text('{"PARTNER_ID": 7, "ADMIN_SECRET": "x"}', encoding="utf-8")
+        path.chmod(0o600)
+        client = legacy.initialize_client(legacy.load_configuration(str(path)))
+        assert client.service_url == "https://www.kaltura.com/api_v3"
 
     def test_the_environments_account_is_not_mixed_in(
         self, shell: Shell, sandbox: Sandbox, tmp_path: Path
@@ -426,3 +462,26 @@ def test_privileges_that_will_not_work_are_warned_of(old: Old) -> None:
     assert ended.code == 0
     assert "warning: privilege iprestrict:10.0.0.0/8:" in ended.err
     assert "warning" not in ended.out
+
+
+def test_no_flag_repeats_a_value_that_it_has_no_use_for(old: Old, sandbox: Sandbox) -> None:
+    canary = "canary-0123456789-canary-0123456789"
+    flags = [flag for action in legacy.setup_parser()._actions for flag in action.option_strings]
+    taking_text = ("--config", "--description", *(f"--{name}" for name, _, _ in PRIVILEGES))
+    lines = [
+        *([f"{flag}={canary}"] for flag in flags if flag not in taking_text),
+        *([flag, canary, "stray"] for flag in flags),
+        *([f"--{name}", canary] for name in ("actionslimit", "reftime", "preview")),
+        *([f"--{ambiguous}={canary}"] for ambiguous in "depsu"),
+        [canary],
+        [f"-{canary}"],
+        [f"--unknown={canary}"],
+        ["--list", canary],
+    ]
+    for words in lines:
+        if words[0] in ("-h", "--help"):
+            continue
+        ended = old(*words)
+        assert ended.code == 2, ended
+        assert "canary" not in ended.out + ended.err, words
+    assert list(sandbox.client().tokens()) == []

@@ -9,11 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import OLD, ROOT, SCRIPTS, Shell, clean_environment
+from conftest import OLD, ROOT, SCRIPTS, Shell, clean_environment, write_config
 from kaltura_app_token import legacy
+from kaltura_app_token.sandbox import Sandbox
 
 NAMES = [
     "PRIVILEGE_HANDLERS",
+    "handle_privilege",
     "setup_parser",
     "build_privileges",
     "load_configuration",
@@ -38,10 +40,14 @@ original_parser = manager.setup_parser
 def setup_parser():
     parser = original_parser()
     parser.add_argument("--appId")
+    parser.add_argument("--anonymous", action="store_true")
+    parser.add_argument("--upper")
     return parser
 
 manager.setup_parser = setup_parser
-manager.PRIVILEGE_HANDLERS["appId"] = lambda value: f"appId:{value}"
+manager.PRIVILEGE_HANDLERS["appId"] = manager.handle_privilege
+manager.PRIVILEGE_HANDLERS["anonymous"] = "userid:anonymous"
+manager.PRIVILEGE_HANDLERS["upper"] = lambda name, value: f"{name}:{value.upper()}"
 
 if __name__ == "__main__":
     sys.exit(manager.main())
@@ -61,9 +67,66 @@ def test_the_script_can_be_extended(bare: Shell, place: str) -> None:
     if place == "beside the installed command":
         # Its own directory comes first on a program's path: this is what a bin directory does.
         shutil.copy(OLD, bare.directory)
-    ended = bare.run(sys.executable, str(program), "--sandbox", "--appId", "my-app", "--sview", "*")
+    words = ["--appId", "my-app", "--sview", "*", "--anonymous", "--upper", "x"]
+    ended = bare.run(sys.executable, str(program), "--sandbox", *words)
     assert ended.code == 0, ended
-    assert "App Token Session Privileges: sview:*,appId:my-app" in ended.lines
+    privileges = "sview:*,appId:my-app,userid:anonymous,upper:X"
+    assert f"App Token Session Privileges: {privileges}" in ended.lines
+
+
+# A program that put its own functions into the script's place, with the script's arguments.
+REPLACEMENT = """
+import sys
+import kaltura_app_token_manager as manager
+
+original = {name: getattr(manager, name) for name in manager.__all__}
+
+def create_app_token(client, privileges, description):
+    print("create:", privileges, description)
+    return original["create_app_token"](client, privileges, description)
+
+def update_app_token(client, app_token_id, privileges, description):
+    print("update:", privileges, description)
+    return original["update_app_token"](client, app_token_id, privileges, description)
+
+def start_app_token_session(client, partner_id, app_token_id, app_token_value):
+    print("session:", partner_id, app_token_id, len(app_token_value))
+    ks = original["start_app_token_session"](client, partner_id, app_token_id, app_token_value)
+    assert isinstance(ks, str)
+    return ks
+
+def delete_app_token(client, app_token_id):
+    print("delete:", app_token_id)
+    original["delete_app_token"](client, app_token_id)
+
+for replaced in (create_app_token, update_app_token, start_app_token_session, delete_app_token):
+    setattr(manager, replaced.__name__, replaced)
+sys.exit(manager.main())
+"""
+
+
+def test_who_replaces_a_function_replaces_it_for_the_command_with_the_scripts_arguments(
+    bare: Shell, sandbox: Sandbox
+) -> None:
+    write_config(bare.directory, sandbox)
+    token = sandbox.client().add_token(session_privileges="sview:*", hash_type="SHA512")
+
+    def first_lines(*words: str) -> list[str]:
+        ended = bare.run(sys.executable, "-c", REPLACEMENT, *words)
+        assert ended.code == 0, ended
+        return [
+            line
+            for line in ended.lines
+            if line.split(":")[0] in ("create", "update", "session", "delete")
+        ]
+
+    partner = sandbox.partner_id
+    assert first_lines("--edit", "*", "--description", "mine") == ["create: edit:* mine"]
+    assert first_lines("--update", token.id, "--edit", "1_a", "--start_session") == [
+        "update: edit:1_a None",
+        f"session: {partner} {token.id} 32",
+    ]
+    assert first_lines("--delete", token.id) == [f"delete: {token.id}"]
 
 
 def test_a_program_of_the_same_bin_directory_can_import_the_old_name(bare: Shell) -> None:
@@ -90,14 +153,16 @@ with Sandbox() as sandbox:
         json.dump({"PARTNER_ID": sandbox.partner_id, "ADMIN_SECRET": sandbox.admin_secret,
                    "KALTURA_SERVICE_URL": sandbox.service_url}, file)
     client = manager.initialize_client(manager.load_configuration())
-    assert manager.start_admin_session(client).startswith("djJ8")
+    assert manager.start_admin_session(client, {"USER_ID": "jane"}).startswith("djJ8")
     asked = manager.build_privileges(argparse.Namespace(edit="*", list=True))
-    token = manager.create_app_token(client, "mine", asked)
-    assert token.session_privileges == "edit:*,list:*"
-    changed = manager.update_app_token(client, token.id, "yours", "")
+    token = manager.create_app_token(client, asked, "mine")
+    assert (token.description, token.session_privileges) == ("mine", "edit:*,list:*")
+    changed = manager.update_app_token(client, token.id, "", "yours")
     assert (changed.description, changed.session_privileges) == ("yours", "edit:*,list:*")
     assert [listed.id for listed in manager.list_app_tokens(client)] == [token.id]
-    assert manager.start_app_token_session(client, token).session_type_name == "USER"
+    value = token.token.reveal()
+    ks = manager.start_app_token_session(client, client.partner_id, token.id, value)
+    assert client.session_info(ks).session_type_name == "USER"
     manager.delete_app_token(client, token.id)
     assert manager.list_app_tokens(client) == []
     assert manager.wrap_text("one two", 4) == ["one", "two"]
@@ -153,8 +218,6 @@ class TestTheCheckout:
         assert "PARTNER_ID still holds the template's placeholder" in ended.err
 
     def test_the_filled_in_template_works(self, bare: Shell) -> None:
-        from kaltura_app_token.sandbox import Sandbox
-
         with Sandbox() as sandbox:
             text = (ROOT / "config.template.json").read_text(encoding="utf-8")
             text = text.replace("<your_partner_id>", str(sandbox.partner_id))

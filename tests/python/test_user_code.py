@@ -416,7 +416,8 @@ def test_a_rotation_whose_loop_is_gone_makes_no_more_steps(
             await asyncio.sleep(0.02)
         rotation.cancel()
 
-    asyncio.run(main())
+    with pytest.warns(ResourceWarning, match="AsyncClient.* was not closed"):
+        asyncio.run(main())
     time.sleep(1.5)
     assert "deleted" not in steps
     assert sandbox.client().get_token(token.id)

@@ -3,15 +3,18 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::ops::Deref;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::thread::ThreadId;
 use std::time::Duration;
 
-use tokio::runtime::{Handle, Runtime};
+use arc_swap::ArcSwapOption;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::{JoinSet, coop};
 
-use crate::cancel::Cancel;
+use crate::cancel::{Cancel, closed};
 use crate::client::ClientBuilder;
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::session::Carrier;
@@ -28,9 +31,11 @@ pub type Tick<'a> = &'a mut dyn FnMut() -> bool;
 pub(crate) struct Process {
     pid: u32,
     pub(super) client: Option<crate::Client>,
-    runtime: Option<Arc<Runtime>>,
+    /// None once the client is closed.
+    runtime: ArcSwapOption<Runtime>,
     driver: Mutex<Option<Driver>>,
     carried: Arc<Carried>,
+    under_way: Arc<UnderWay>,
 }
 
 impl fmt::Debug for Process {
@@ -38,6 +43,94 @@ impl fmt::Debug for Process {
         f.debug_struct("Process")
             .field("pid", &self.pid)
             .finish_non_exhaustive()
+    }
+}
+
+/// A runtime that whoever leaves it last does not wait for.
+struct Runtime(Option<tokio::runtime::Runtime>);
+
+impl Deref for Runtime {
+    type Target = tokio::runtime::Runtime;
+
+    fn deref(&self) -> &tokio::runtime::Runtime {
+        self.0.as_ref().expect("it is there until it is dropped")
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// The calls that are not done yet.
+#[derive(Default)]
+struct UnderWay {
+    calls: Mutex<Calls>,
+    fewer: Condvar,
+}
+
+#[derive(Default)]
+struct Calls {
+    /// The threads that wait for one; a thread can be there twice, from inside a `tick`.
+    waiting: Vec<ThreadId>,
+    queued: usize,
+}
+
+impl Calls {
+    fn count(&self) -> usize {
+        self.waiting.len() + self.queued
+    }
+}
+
+impl UnderWay {
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waited_for(self: &Arc<Self>) -> Call {
+        let thread = std::thread::current().id();
+        self.calls().waiting.push(thread);
+        Call(Arc::clone(self), Some(thread))
+    }
+
+    fn queued(self: &Arc<Self>) -> Call {
+        self.calls().queued += 1;
+        Call(Arc::clone(self), None)
+    }
+
+    /// Waits until nobody else has a call; one's own, from inside which this is called, cannot end.
+    fn wait_for_others(&self, patience: Duration) {
+        let own = std::thread::current().id();
+        let others = |calls: &mut Calls| {
+            calls.queued > 0 || calls.waiting.iter().any(|thread| *thread != own)
+        };
+        // Whether they have all ended or time is up, it goes on.
+        let _ = self
+            .fewer
+            .wait_timeout_while(self.calls(), patience, others);
+    }
+}
+
+/// A call that is under way as long as this is there.
+pub(crate) struct Call(Arc<UnderWay>, Option<ThreadId>);
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let mut calls = self.0.calls();
+        match self.1 {
+            None => calls.queued -= 1,
+            Some(thread) => {
+                let place = calls.waiting.iter().position(|each| *each == thread);
+                if let Some(place) = place {
+                    calls.waiting.swap_remove(place);
+                }
+            }
+        }
+        drop(calls);
+        self.0.fewer.notify_all();
     }
 }
 
@@ -73,6 +166,8 @@ struct Work {
     tasks: JoinSet<()>,
     /// Whether there is a thread that ends with the last of them.
     is_driven: bool,
+    /// Whether nothing more is taken on.
+    is_closed: bool,
 }
 
 impl Carried {
@@ -103,47 +198,55 @@ impl Process {
         Ok(Self {
             pid: std::process::id(),
             client: Some(builder.clone().build()?),
-            runtime: Some(Arc::new(runtime)),
+            runtime: ArcSwapOption::from_pointee(Runtime(Some(runtime))),
             driver: Mutex::new(None),
             carried: Arc::default(),
+            under_way: Arc::default(),
         })
     }
 
     /// The runtime, seen to by a thread so that what is spawned goes on while nobody waits.
     pub(crate) fn drive(&self) -> Result<Handle> {
-        let runtime = self.runtime.as_ref().ok_or_else(forked)?;
-        let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut driver = self.driver();
+        let runtime = self.runtime.load_full().ok_or_else(closed)?;
+        let handle = runtime.handle().clone();
         if driver.is_none() {
-            let started = Driver::start(Arc::clone(runtime));
+            let started = Driver::start(runtime);
             *driver = Some(
                 started.map_err(|error| Error::config(format!("the queue's thread: {error}")))?,
             );
         }
-        Ok(runtime.handle().clone())
+        Ok(handle)
+    }
+
+    fn driver(&self) -> MutexGuard<'_, Option<Driver>> {
+        self.driver.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sees work through whose caller has left: with the queue's thread, or with one that ends when
     /// nothing is left.
     fn carry(&self, left: BoxFuture<'static, ()>) {
-        let Some(runtime) = self.runtime.as_ref().filter(|_| self.is_ours()) else {
+        if !self.is_ours() {
             // A child leaks what it inherited.
             std::mem::forget(left);
             return;
+        }
+        let Some(runtime) = self.runtime.load_full() else {
+            return;
         };
         let mut work = self.carried.work();
-        while work.tasks.try_join_next().is_some() {}
-        work.tasks.spawn_on(left, runtime.handle());
-        let driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
-        if work.is_driven || driver.is_some() {
+        if work.is_closed {
             return;
         }
-        let (runtime, carried) = (Arc::clone(runtime), Arc::clone(&self.carried));
+        while work.tasks.try_join_next().is_some() {}
+        work.tasks.spawn_on(left, runtime.handle());
+        if work.is_driven || self.driver().is_some() {
+            return;
+        }
+        let carried = Arc::clone(&self.carried);
         let started = crate::threads::spawn("kaltura-renewal", move || {
+            // The client may be gone by the end, and its runtime left to this thread.
             runtime.block_on(poll_fn(|context| carried.poll_done(context)));
-            // The client may be gone by now, and its runtime left to this thread.
-            if let Some(runtime) = Arc::into_inner(runtime) {
-                runtime.shutdown_background();
-            }
         });
         match started {
             Ok(_) => work.is_driven = true,
@@ -166,6 +269,57 @@ impl Process {
         Ok(client.with_cancel(cancel))
     }
 
+    /// Ends every call, and lets no later one begin.
+    pub(super) fn stop(&self) {
+        if let Some(client) = self.client.as_ref().filter(|_| self.is_ours()) {
+            client.close();
+        }
+    }
+
+    /// Stops, waits for other threads' calls up to `patience`, and closes the connections. A call that
+    /// does not end in that time is left to itself.
+    pub(super) fn close(&self, patience: Duration) {
+        if self.is_ours() {
+            self.stop();
+            self.under_way.wait_for_others(patience);
+            self.end();
+        }
+    }
+
+    /// How many calls are not done yet, those of queues included.
+    pub(super) fn count_under_way(&self) -> usize {
+        if self.is_ours() {
+            self.under_way.calls().count()
+        } else {
+            0
+        }
+    }
+
+    /// A call of a queue's, until it is dropped.
+    pub(crate) fn queued(&self) -> Call {
+        self.under_way.queued()
+    }
+
+    /// Closes the connections, and with them what nobody waits for.
+    fn end(&self) {
+        let _sigpipe = SigpipeGuard::new();
+        let mut driver = self.driver();
+        // Under the lock: whoever starts a thread has seen a runtime under it.
+        let runtime = self.runtime.swap(None);
+        let thread = driver.take();
+        drop(driver);
+        let mut work = self.carried.work();
+        work.is_closed = true;
+        // Their thread, if there is one, ends with that.
+        work.tasks.abort_all();
+        drop(work);
+        // Not on the driver's own thread: a queue keeps the process until a call is collected.
+        if let Some(thread) = thread {
+            thread.stop();
+        }
+        drop(runtime);
+    }
+
     pub(super) fn is_ours(&self) -> bool {
         self.pid == std::process::id()
     }
@@ -176,15 +330,15 @@ impl Process {
         tick: Option<Tick<'_>>,
         call: impl AsyncFnOnce(crate::Client) -> Result<T>,
     ) -> Result<T> {
-        let (Some(client), Some(runtime)) = (&self.client, &self.runtime) else {
-            return Err(forked());
-        };
+        let client = self.client.as_ref().ok_or_else(forked)?;
+        let runtime = self.runtime.load_full().ok_or_else(closed)?;
         if drives_a_runtime() {
             return Err(Error::config(
                 "a blocking call inside an async runtime would stop it: use the async client there",
             ));
         }
         let client = client.with_cancel(cancel);
+        let call_under_way = self.under_way.waited_for();
         let sigpipe = SigpipeGuard::new();
         let mut call = Box::pin(async {
             // Nobody drove the runtime since the last call: let it notice, before a connection is
@@ -206,7 +360,7 @@ impl Process {
             if !self.is_ours() {
                 // The caller forked while it was asked, and this is the child. What the call holds is
                 // the parent's.
-                std::mem::forget(call);
+                std::mem::forget((call, call_under_way, runtime));
                 return Err(forked());
             }
             if !go_on {
@@ -218,25 +372,18 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let (client, runtime) = (self.client.take(), self.runtime.take());
-        let driver = std::mem::take(&mut self.driver);
-        let carried = std::mem::take(&mut self.carried);
         if self.is_ours() {
-            let _sigpipe = SigpipeGuard::new();
-            // Its thread, if there is one, ends with that.
-            carried.work().tasks.abort_all();
-            // Not on the driver's own thread: a queue keeps the process until a call is collected.
-            if let Some(driver) = driver.into_inner().unwrap_or_else(PoisonError::into_inner) {
-                driver.stop();
-            }
-            drop(client);
-            if let Some(runtime) = runtime.and_then(Arc::into_inner) {
-                runtime.shutdown_background();
-            }
+            self.end();
         } else {
             // A child leaks what it inherited: dropping it would close what the parent still uses and
             // take locks that no thread here will ever release.
-            std::mem::forget((client, runtime, driver, carried));
+            std::mem::forget((
+                self.client.take(),
+                self.runtime.swap(None),
+                std::mem::take(&mut self.driver),
+                std::mem::take(&mut self.carried),
+                std::mem::take(&mut self.under_way),
+            ));
         }
     }
 }

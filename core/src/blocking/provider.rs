@@ -1,6 +1,7 @@
 //! The session provider for callers without an async runtime. Knows of forks, and not how sessions are
 //! minted.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,6 @@ use crate::session::{CachedSession, SessionProviderBuilder, SessionProviderStats
 
 /// A [`crate::SessionProvider`] for callers without an async runtime, usable on both sides of a fork: a
 /// child begins with no session.
-#[derive(Debug)]
 pub struct SessionProvider {
     client: Arc<Client>,
     builder: SessionProviderBuilder,
@@ -22,10 +22,21 @@ pub struct SessionProvider {
     current: ArcSwapOption<Provider>,
 }
 
-#[derive(Debug)]
 struct Provider {
     process: Arc<Process>,
     provider: Option<crate::SessionProvider>,
+}
+
+impl fmt::Debug for SessionProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let current = self.current.load_full();
+        // A parent's locks may be held for ever.
+        let current = current.as_ref().filter(|current| current.process.is_ours());
+        f.debug_struct("SessionProvider")
+            .field("client", &self.client)
+            .field("provider", &current.map(|current| &current.provider))
+            .finish_non_exhaustive()
+    }
 }
 
 impl Drop for Provider {

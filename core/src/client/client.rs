@@ -101,6 +101,24 @@ impl Client {
         self.sender.cancel_all();
     }
 
+    /// Ends every call that is under way, of all clones of this client, and has every later one fail, both
+    /// with `Closed`. An `add_token` whose request had left says `OutcomeUnknown`.
+    ///
+    /// ```
+    /// use kaltura_app_token::{Client, ErrorKind};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let client = Client::builder().partner_id(102).build()?;
+    /// client.close();
+    /// let error = client.start_widget_session().await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Closed);
+    /// # Ok::<(), kaltura_app_token::Error>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn close(&self) {
+        self.sender.close();
+    }
+
     /// Waits for work that can be cancelled, such as a [`Tokens::fill`], no longer than until this
     /// client's [`Cancel`] is triggered.
     ///
@@ -429,9 +447,10 @@ impl Client {
     /// What the server reads from a session (`session.get`), or from the admin session itself.
     ///
     /// # Errors
-    /// `Api` with `INVALID_KS` when it does not accept it, `SERVICE_FORBIDDEN` when the asking session
-    /// is not an ADMIN one.
+    /// `Config` for what is no KS. `Api` with `INVALID_KS` when the server does not accept it,
+    /// `SERVICE_FORBIDDEN` when the asking session is not an ADMIN one.
     pub async fn session_info(&self, ks: Option<&Secret>) -> Result<SessionInfo> {
+        ks.map_or(Ok(()), wire::check_ks)?;
         let answer: SessionAnswer = self
             .send(&self.sender.begin(), Action::SessionGet, |form| {
                 if let Some(ks) = ks {

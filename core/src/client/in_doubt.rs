@@ -25,8 +25,8 @@ pub(crate) async fn look_for_it(
     let Some(cause) = error.cause() else {
         return error;
     };
-    // A caller that has cancelled waits for nothing more.
-    if cause.kind() == ErrorKind::Cancelled {
+    // A caller that has cancelled, or closed the client, waits for nothing more.
+    if matches!(cause.kind(), ErrorKind::Cancelled | ErrorKind::Closed) {
         return error;
     }
     let look_back = if server_has_told_its_time {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::cancel::{Cancel, CancelAll, Cancels, cancelled};
+use crate::cancel::{Cancel, CancelAll, Cancels};
 use crate::clock::{Clock, Moment, ServerClock};
 use crate::connect_cause::ConnectCause;
 use crate::error::{ApiCode, Error, ErrorKind, Result};
@@ -99,6 +99,11 @@ impl Sender {
         self.server.all.trigger();
     }
 
+    /// Ends every call, of all handles, and lets no later one begin.
+    pub(crate) fn close(&self) {
+        self.server.all.close();
+    }
+
     pub(crate) fn cancel(&self) -> Option<&Cancel> {
         self.cancel.as_ref()
     }
@@ -153,6 +158,7 @@ impl Sender {
         cancel: Option<&Cancel>,
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
+        self.server.all.check_open()?;
         let mut work = pin!(work);
         match poll_once(work.as_mut()).await {
             Poll::Ready(done) => done,
@@ -259,9 +265,7 @@ impl Call {
     /// Sends once. For an action that cannot be repeated, a failure that leaves open whether it was
     /// carried out becomes `OutcomeUnknown` here, at the one place that knows that it was sent.
     async fn attempt<T: Answer>(&self, action: Action, form: &Form) -> Result<T> {
-        if self.cancels.is_triggered() {
-            return Err(cancelled());
-        }
+        self.cancels.check()?;
         let sent = self.server.its_clock.moment();
         let url = format!("{}{}", self.server.service_url, action.path());
         let request = TransportRequest::new(url, form.encode());
@@ -444,9 +448,11 @@ impl Server {
 /// Failures after which nobody can tell whether the request was carried out.
 fn leaves_open(error: &Error) -> bool {
     match error.kind() {
-        ErrorKind::Interrupted | ErrorKind::Timeout | ErrorKind::Decode | ErrorKind::Cancelled => {
-            true
-        }
+        ErrorKind::Interrupted
+        | ErrorKind::Timeout
+        | ErrorKind::Decode
+        | ErrorKind::Cancelled
+        | ErrorKind::Closed => true,
         // Only a status that says that the request was at fault is a refusal. A 408 or 5xx may come from
         // something before a server that is still at it, 499 from a proxy whose client had left; another
         // 2xx or a redirect says that something was done; no server is known to send the rest.

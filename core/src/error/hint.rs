@@ -116,7 +116,8 @@ hints! {
     NoAdminSession => "set the admin secret, or give an ADMIN session",
     WrongClock => "the session was made for this call: this machine's clock is wrong, or the \
         server's; set it",
-    DeadAtBirth => "its sessionDuration is 0 or its expiry has come: update it, or create another",
+    DeadAtBirth => "its sessionDuration is unset, 0 or negative, or its expiry has come: update it, or \
+        create another",
     WalkInstead => "walk over all tokens, which asks for them in parts",
     BegunAnew => "the process's standard error says where; the next call begins anew",
     CallAgainHere => "make the call again here",

@@ -51,6 +51,8 @@ pub enum ErrorKind {
     Cancelled,
     /// The call was under way in the process from which this one was forked.
     Forked,
+    /// The client was closed, before the call or in the middle of it.
+    Closed,
 }
 
 impl ErrorKind {
@@ -68,6 +70,7 @@ impl ErrorKind {
         Self::Unproved,
         Self::Cancelled,
         Self::Forked,
+        Self::Closed,
     ];
 
     /// The name as it stands in the error table.
@@ -86,6 +89,7 @@ impl ErrorKind {
             Self::Unproved => "Unproved",
             Self::Cancelled => "Cancelled",
             Self::Forked => "Forked",
+            Self::Closed => "Closed",
         }
     }
 }
@@ -341,7 +345,8 @@ impl Error {
             | ErrorKind::Local
             | ErrorKind::Unproved
             | ErrorKind::Cancelled
-            | ErrorKind::Forked => false,
+            | ErrorKind::Forked
+            | ErrorKind::Closed => false,
         }
     }
 }

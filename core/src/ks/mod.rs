@@ -291,6 +291,23 @@ mod tests {
     }
 
     #[test]
+    fn a_star_beside_others_reads_as_the_server_reads_it() {
+        let mut fields = fields(&vectors()["generated"][0]["input"]);
+        let secret = Secret::from("0123456789abcdef0123456789abcdef");
+        for (signed, read) in [
+            ("*", "*"),
+            ("all:*", "*"),
+            ("*,edit:1", "all:*,edit:1"),
+            ("edit:1,*", "edit:1,all:*"),
+        ] {
+            fields.privileges = signed.into();
+            let ks = Ks::sign(&fields, &secret, KsVersion::V2).unwrap();
+            let opened = Ks::open(&ks, std::slice::from_ref(&secret)).unwrap();
+            assert_eq!(opened.privileges.as_deref(), Some(read), "{signed}");
+        }
+    }
+
+    #[test]
     fn without_the_secret_a_v1_shows_all_and_a_v2_only_its_account() {
         let vectors = vectors();
         for case in vectors["generated"].as_array().unwrap() {

@@ -160,12 +160,16 @@ fn read_fields(partner_id: &str, random: &[u8], text: &[u8]) -> Result<KsInfo> {
             "_u" => info.user_id = Some(value),
             "_m" => info.master_partner_id = value.parse().ok(),
             "_d" => info.additional_data = Some(value),
-            "all" if value == "*" => items.push("*".to_owned()),
             _ if value.is_empty() => items.push(name),
             _ => items.push(format!("{name}:{value}")),
         }
     }
-    info.privileges = Some(items.join(","));
+    // The server writes the privilege for all of them so only where it is alone.
+    let text = match items.join(",") {
+        all if all == "all:*" => "*".to_owned(),
+        text => text,
+    };
+    info.privileges = Some(text);
     Ok(info)
 }
 

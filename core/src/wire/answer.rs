@@ -181,11 +181,27 @@ fn read_object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
 /// Whether this can be a session: one line of base64, in either alphabet. An overloaded server also
 /// answers sentences.
 fn is_ks(ks: &Secret) -> bool {
+    ks.reveal().len() <= 65_536 && reads_as_ks(ks)
+}
+
+fn reads_as_ks(ks: &Secret) -> bool {
     let text = ks.reveal();
-    (20..=65_536).contains(&text.len())
+    text.len() >= 20
         && text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"+/=_-".contains(&byte))
+}
+
+/// Refuses what no server can take for a session. The server that is asked about one fails by itself
+/// in place of saying so (transcript `session.get/garbage_session_param`), which is then tried again.
+pub(crate) fn check_ks(ks: &Secret) -> Result<()> {
+    if reads_as_ks(ks) {
+        return Ok(());
+    }
+    Err(
+        Error::config("this is not a KS: it is not one line of base64")
+            .with_hint("give the KS alone, without what stands around it in a URL or a file"),
+    )
 }
 
 #[derive(Deserialize)]

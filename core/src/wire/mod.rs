@@ -7,7 +7,9 @@ mod form;
 mod request;
 
 pub use action::Action;
-pub(crate) use answer::{Answer, RawAnswer, SessionAnswer, Void, WidgetAnswer, decode, to_show};
+pub(crate) use answer::{
+    Answer, RawAnswer, SessionAnswer, Void, WidgetAnswer, check_ks, decode, to_show,
+};
 pub(crate) use form::Form;
 pub(crate) use request::{
     MAX_FILTER_IDS, check_id, push_filter, push_new_token, push_pager, push_token_update, seconds,

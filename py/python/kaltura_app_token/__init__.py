@@ -18,6 +18,7 @@ is used: a command that prints its help does without.
 from .errors import (
     ApiError,
     CancelledError,
+    ClosedError,
     ConfigError,
     DecodeError,
     ForkedProcessError,
@@ -86,6 +87,7 @@ __all__ = [
     "Audit",
     "CancelledError",
     "Client",
+    "ClosedError",
     "ConfigError",
     "DecodeError",
     "Ensured",

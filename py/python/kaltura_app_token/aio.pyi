@@ -60,6 +60,7 @@ class AsyncClient:
     async def aclose(self) -> None: ...
     async def __aenter__(self) -> Self: ...
     async def __aexit__(self, *exc_info: object) -> None: ...
+    def __del__(self) -> None: ...
     @property
     def service_url(self) -> str: ...
     @property
@@ -111,6 +112,30 @@ class AsyncClient:
         clear: Sequence[_TokenField] = (),
         response_profile: ResponseProfile | None = None,
     ) -> AppToken: ...
+    def preview_add(
+        self,
+        *,
+        description: str | None = None,
+        hash_type: _HashType | None = "SHA256",
+        session_type: _SessionType | int | None = "USER",
+        session_duration: int | timedelta | None = None,
+        session_privileges: str | None = None,
+        session_user_id: str | None = None,
+        expiry: int | datetime | None = None,
+    ) -> list[tuple[str, str]]: ...
+    def preview_update(
+        self,
+        id: str,
+        *,
+        description: str | None = None,
+        hash_type: _HashType | None = None,
+        session_type: _SessionType | int | None = None,
+        session_duration: int | timedelta | None = None,
+        session_privileges: str | None = None,
+        session_user_id: str | None = None,
+        expiry: int | datetime | None = None,
+        clear: Sequence[_TokenField] = (),
+    ) -> list[tuple[str, str]]: ...
     async def delete_token(self, id: str) -> None: ...
     async def start_session(
         self,

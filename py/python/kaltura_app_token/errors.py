@@ -207,6 +207,10 @@ class ForkedProcessError(KalturaError, RuntimeError):
     """The call was under way in the process that this one was forked from."""
 
 
+class ClosedError(KalturaError, ValueError):
+    """The client was closed, before the call or in the middle of it."""
+
+
 class ApiError(KalturaError):
     """The API answered with an exception; `code` says which."""
 
@@ -252,6 +256,7 @@ _BY_KIND: dict[str, type[KalturaError]] = {
     "Unproved": RotationUnproved,
     "Cancelled": CancelledError,
     "Forked": ForkedProcessError,
+    "Closed": ClosedError,
     "AppTokenIdNotFound": TokenNotFound,
     "InvalidAppTokenHash": InvalidTokenHash,
     "AppTokenNotActive": TokenNotActive,
@@ -271,6 +276,7 @@ _EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (CancelledError, 130),
     (KeyboardInterrupt, 130),
     (ForkedProcessError, 70),
+    (ClosedError, 70),
     (KalturaError, 4),
 )
 

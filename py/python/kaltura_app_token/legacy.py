@@ -1,8 +1,10 @@
 """The command with the old script's flags, `kaltura_app_token_manager.py`, and the script's
-functions under their old names. Knows flags, `config.json` and printed lines, nothing of the API.
+functions under their old names, with their arguments in the old order. Knows flags, `config.json`
+and printed lines, nothing of the API.
 
-It is extended as the script was: put a function into `PRIVILEGE_HANDLERS` and a flag of the same
-name into the parser. An entry's place in the dictionary is its place among the privileges.
+It is extended as the script was: put a function of a privilege's name and value into
+`PRIVILEGE_HANDLERS`, and a flag of the same name into the parser. An entry's place in the
+dictionary is its place among the privileges.
 
     import sys
     import kaltura_app_token_manager as manager
@@ -15,7 +17,7 @@ name into the parser. An entry's place in the dictionary is its place among the 
         return parser
 
     manager.setup_parser = setup_parser
-    manager.PRIVILEGE_HANDLERS["appId"] = lambda value: f"appId:{value}"
+    manager.PRIVILEGE_HANDLERS["appId"] = manager.handle_privilege
     sys.exit(manager.main())
 """
 
@@ -27,11 +29,11 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from kaltura_app_token import _native
 from kaltura_app_token.command.arguments import Parser, parse, token_id, variable
-from kaltura_app_token.command.connect import connect, exchange, lint, warn_of_dropped
+from kaltura_app_token.command.connect import connect, lint
 from kaltura_app_token.command.creation import Creation
 from kaltura_app_token.command.output.fields import MASK
 from kaltura_app_token.command.output.run import fail, note, run
@@ -44,6 +46,7 @@ __all__ = [
     "build_privileges",
     "create_app_token",
     "delete_app_token",
+    "handle_privilege",
     "initialize_client",
     "list_app_tokens",
     "load_configuration",
@@ -60,38 +63,44 @@ PROGRAM = "kaltura_app_token_manager.py"
 _CONFIG = "config.json"
 
 
-def _with_value(name: str) -> Callable[[Any], str]:
-    return lambda value: f"{name}:{value}"
+def handle_privilege(privilege_name: str, value: object) -> str:
+    """A privilege with its value.
+
+    >>> handle_privilege("sview", "1_a"), handle_privilege("list", True)
+    ('sview:1_a', 'list:*')
+    """
+    return "list:*" if privilege_name == "list" else f"{privilege_name}:{value}"
 
 
-def _bare(name: str) -> Callable[[Any], str]:
+def _bare(privilege_name: str, _value: object) -> str:
     # With a value the server stores these and ignores them.
-    return lambda _value: name
+    return privilege_name
 
 
-PRIVILEGE_HANDLERS: dict[str, Callable[[Any], str]] = {
-    "edit": _with_value("edit"),
-    "sview": _with_value("sview"),
-    "list": lambda _value: "list:*",
-    "download": _with_value("download"),
-    "downloadasset": _with_value("downloadasset"),
-    "editplaylist": _with_value("editplaylist"),
-    "sviewplaylist": _with_value("sviewplaylist"),
-    "edituser": _with_value("edituser"),
-    "actionslimit": _with_value("actionslimit"),
-    "setrole": _with_value("setrole"),
-    "iprestrict": _with_value("iprestrict"),
-    "urirestrict": _with_value("urirestrict"),
-    "enableentitlement": _bare("enableentitlement"),
-    "disableentitlement": _bare("disableentitlement"),
-    "disableentitlementforentry": _with_value("disableentitlementforentry"),
-    "privacycontext": _with_value("privacycontext"),
-    "enablecategorymoderation": _bare("enablecategorymoderation"),
-    "reftime": _with_value("reftime"),
-    "preview": _with_value("preview"),
-    "sessionid": _with_value("sessionid"),
+PRIVILEGE_HANDLERS: dict[str, Callable[[str, Any], str] | str] = {
+    "edit": handle_privilege,
+    "sview": handle_privilege,
+    "list": handle_privilege,
+    "download": handle_privilege,
+    "downloadasset": handle_privilege,
+    "editplaylist": handle_privilege,
+    "sviewplaylist": handle_privilege,
+    "edituser": handle_privilege,
+    "actionslimit": handle_privilege,
+    "setrole": handle_privilege,
+    "iprestrict": handle_privilege,
+    "urirestrict": handle_privilege,
+    "enableentitlement": _bare,
+    "disableentitlement": _bare,
+    "disableentitlementforentry": handle_privilege,
+    "privacycontext": handle_privilege,
+    "enablecategorymoderation": _bare,
+    "reftime": handle_privilege,
+    "preview": handle_privilege,
+    "sessionid": handle_privilege,
 }
-"""What each privilege flag's value becomes, in the order in which privileges are written."""
+"""What each privilege flag becomes, by a function or as the text that stands here, in the order in
+which privileges are written."""
 
 _PRIVILEGE_FLAGS: dict[str, tuple[str, str]] = {
     "edit": ("ENTRY", "entries that may be changed; * for all"),
@@ -127,6 +136,13 @@ class _Parser(Parser):
         return [match for match in found if match[0].dest not in _NEW_FLAGS]
 
 
+def _given_id(text: str) -> str:
+    # A script's variable that is unset: nothing is to be guessed from that.
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the id is empty")
+    return token_id(text)
+
+
 def setup_parser() -> argparse.ArgumentParser:
     """The parser of the old flags; flags of further privileges can be added to it."""
     parser = _Parser(
@@ -144,8 +160,8 @@ def setup_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="list all app tokens, and nothing else; with --create: grant list:*",
     )
-    actions.add_argument("--update", metavar="ID", type=token_id, help="change an app token")
-    actions.add_argument("--delete", metavar="ID", type=token_id, help="delete an app token")
+    actions.add_argument("--update", metavar="ID", type=_given_id, help="change an app token")
+    actions.add_argument("--delete", metavar="ID", type=_given_id, help="delete an app token")
     details = parser.add_argument_group("details of an app token")
     details.add_argument("--description", metavar="TEXT", help="what the app token is for")
     details.add_argument(
@@ -192,7 +208,12 @@ def build_privileges(args: argparse.Namespace) -> str:
     'edit:1_a,sview:*,enableentitlement'
     """
     values = ((name, getattr(args, name, None)) for name in PRIVILEGE_HANDLERS)
-    return ",".join(PRIVILEGE_HANDLERS[name](value) for name, value in values if _is_given(value))
+    return ",".join(_privilege(name, value) for name, value in values if _is_given(value))
+
+
+def _privilege(name: str, value: object) -> str:
+    handler = PRIVILEGE_HANDLERS[name]
+    return handler(name, value) if callable(handler) else handler
 
 
 def _is_given(value: object) -> bool:
@@ -223,9 +244,17 @@ def _found_config() -> str:
         return path
     raise ConfigError(
         f"Configuration file '{_CONFIG}' not found.",
-        hint=f"looked in {' and in '.join(dict.fromkeys((os.getcwd(), beside)))}: copy "
-        "config.template.json to config.json there and fill it in",
+        hint=f"looked in {' and in '.join(dict.fromkeys((_working_directory(), beside)))}: copy "
+        "config.template.json to config.json there, chmod 600 it, and fill in PARTNER_ID, "
+        "ADMIN_SECRET and KALTURA_SERVICE_URL",
     )
+
+
+def _working_directory() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        return "a working directory that is gone"
 
 
 def initialize_client(
@@ -245,8 +274,14 @@ def initialize_client(
     )
 
 
-def start_admin_session(client: _native.Client, *, started: bool = False) -> str:
-    """An admin session of the account, signed here or, with `started`, got from the server.
+def start_admin_session(
+    client: _native.Client,
+    config: object = None,
+    *,
+    started: bool = False,
+) -> str:
+    """An admin session of the client's account, signed here or, with `started`, got from the
+    server. The client needs none: `config` is what the script took, and is not looked at.
 
     Raises:
         KalturaError: The server did not give one.
@@ -256,7 +291,7 @@ def start_admin_session(client: _native.Client, *, started: bool = False) -> str
 
 
 def create_app_token(
-    client: _native.Client, description: str | None, privileges: str
+    client: _native.Client, privileges: str, description: str | None
 ) -> _native.AppToken:
     """Creates an app token of type USER with hash type SHA256.
 
@@ -278,34 +313,42 @@ def list_app_tokens(
 
 
 def update_app_token(
-    client: _native.Client, token_id: str, description: str | None, privileges: str
+    client: _native.Client, app_token_id: str, privileges: str, description: str | None
 ) -> _native.AppToken:
-    """Changes what is given, and nothing else.
+    """Changes what is given and not empty, and nothing else.
 
     Raises:
         KalturaError: It was not changed.
     """
     return client.update_token(
-        token_id, description=description, session_privileges=privileges or None
+        app_token_id, description=description or None, session_privileges=privileges or None
     )
 
 
-def delete_app_token(client: _native.Client, token_id: str) -> None:
+def delete_app_token(client: _native.Client, app_token_id: str) -> None:
     """Deletes an app token.
 
     Raises:
         KalturaError: It was not deleted.
     """
-    client.delete_token(token_id)
+    client.delete_token(app_token_id)
 
 
-def start_app_token_session(client: _native.Client, token: _native.AppToken) -> _native.Session:
-    """Exchanges an app token for a session, which lives as long as the token allows.
+def start_app_token_session(
+    client: _native.Client,
+    partner_id: int | None,
+    app_token_id: str,
+    app_token_value: str,
+) -> str:
+    """Exchanges an app token for a session of the client's account, which lives as long as the
+    token allows; answers its KS. `partner_id` is what the script took, and is not looked at.
 
     Raises:
         KalturaError: The server refused it.
     """
-    return exchange(client, token)
+    # The server takes SHA1 for a token that was created without a hash type.
+    hash_type = cast("_native._HashType", client.get_token(app_token_id).hash_type or "SHA1")
+    return client.start_session(app_token_id, app_token_value, hash_type=hash_type).ks.reveal()
 
 
 def wrap_text(text: str, width: int) -> list[str]:
@@ -395,8 +438,12 @@ def _action(parser: argparse.ArgumentParser, args: argparse.Namespace) -> str:
     if args.list and changes != ["create"]:
         _ignore("list", [*(f"--{action}" for action in changes), *details])
         return "list"
-    if changes == ["update"] and not details:
-        parser.error("--update ID changes nothing: give --description or a privilege too")
+    if changes == ["update"]:
+        if details in ([], ["--description"]) and not args.description:
+            parser.error("--update ID changes nothing: give --description TEXT or a privilege too")
+        if args.description == "":
+            # As the script did: this is mostly a variable that is unset.
+            note(f"{PROGRAM}: note: --description is empty: the description is left as it is")
     if not changes and details in ([], ["--start_session"]):
         parser.error("no action is asked for: give --create, --list, --update ID or --delete ID")
     return changes[0] if changes else "create"
@@ -421,6 +468,7 @@ def _act(action: str, args: argparse.Namespace, privileges: str, config: _native
     elif action == "update":
         _update(client, args, privileges)
     elif action == "delete":
+        note(f"{PROGRAM}: note: deleting from partner {client.partner_id} at {client.service_url}")
         with _saying(f"Error deleting App Token with ID {args.delete}: "):
             delete_app_token(client, args.delete)
         print(f"App Token with ID {printable(args.delete)} has been deleted.")
@@ -448,7 +496,7 @@ def _create(client: _native.Client, args: argparse.Namespace, privileges: str) -
         list_all=lambda: shlex.join(listing),
     )
     with _saying("Error creating new App Token: "):
-        token = creation.make(lambda: create_app_token(client, args.description, privileges))
+        token = creation.make(lambda: create_app_token(client, privileges, args.description))
     print(f"Created New App Token ID: {token.id}")
     _print_details("App Token", token)
     if token.token is not None:
@@ -460,14 +508,14 @@ def _create(client: _native.Client, args: argparse.Namespace, privileges: str) -
 
 def _update(client: _native.Client, args: argparse.Namespace, privileges: str) -> None:
     lint(privileges, PROGRAM)
-    if args.description is None and not privileges:
+    if not args.description and not privileges:
         with _saying(f"Error updating App Token with ID {args.update}: "):
             token = client.get_token(args.update)
     else:
         if not privileges:
             note(f"{PROGRAM}: note: the privileges are left as they are")
         with _saying(f"Error updating App Token with ID {args.update}: "):
-            token = update_app_token(client, args.update, args.description, privileges)
+            token = update_app_token(client, args.update, privileges, args.description)
         print(f"Updated App Token ID: {token.id}")
         _print_details("Updated App Token", token)
     if args.start_session:
@@ -481,9 +529,10 @@ def _print_details(what: str, token: _native.AppToken) -> None:
 
 def _print_session(client: _native.Client, token: _native.AppToken) -> None:
     with _saying(f"Error starting a session with App Token with ID {token.id}: "):
-        session = start_app_token_session(client, token)
-    print(f"App Token Session KS: {session.ks.reveal()}")
-    warn_of_dropped(session, PROGRAM)
+        value = token.token or client.get_token(token.id).token
+        revealed = value.reveal() if value is not None else ""
+        ks = start_app_token_session(client, client.partner_id, token.id, revealed)
+    print(f"App Token Session KS: {ks}")
 
 
 def _print_list(tokens: list[_native.AppToken], *, show_secrets: bool) -> None:

@@ -86,6 +86,26 @@ async fn a_session_says_what_was_granted_and_what_was_dropped() {
 }
 
 #[tokio::test]
+async fn what_is_no_ks_is_refused_before_the_server_fails_over_it() {
+    let sandbox = sandbox();
+    let client = admin(&sandbox);
+    for text in [
+        "garbage",
+        "",
+        "?ks=djJ8MTAyfNoA4BO7oDm9jLb6Eh4v",
+        "djJ8MTAyfNoA4BO7oDm9\n",
+    ] {
+        let error = client
+            .session_info(Some(&Secret::from(text)))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{text}");
+        assert!(error.hint().is_some(), "{text}");
+    }
+    assert_eq!(arrived(&sandbox, "session.get"), 0);
+}
+
+#[tokio::test]
 async fn many_exchanges_share_one_widget_session() {
     let sandbox = sandbox();
     let token = admin(&sandbox).add_token(&NewToken::new()).await.unwrap();

@@ -19,7 +19,7 @@ from kaltura_app_token.command.arguments import (
     secret_option,
     warn_of_argument,
 )
-from kaltura_app_token.command.ks import find_ks
+from kaltura_app_token.command.ks import find_ks, ks_of_environment
 from kaltura_app_token.command.output.run import note
 from kaltura_app_token.errors import ConfigError
 
@@ -92,11 +92,11 @@ def _ks(args: argparse.Namespace) -> _Part:
     if args.session is not None:
         warn_of_argument(PROGRAM, "the KS", "--ks-file (- is standard input) or KALTURA_KS")
         return _Part("KS", "the command line", args.session, find_ks(args.session))
-    given = _native.Settings.from_env().ks
-    if given is None:
+    found = ks_of_environment()
+    if found is None:
         raise ConfigError("no KS is given", hint="put it into a file for --ks-file, or KALTURA_KS")
-    text = os.environ.get("KALTURA_KS") or given.reveal()
-    return _Part("KS", "KALTURA_KS", text, find_ks(text))
+    text, place = found
+    return _Part("KS", place, text, find_ks(text))
 
 
 def _token(args: argparse.Namespace) -> _Part:

@@ -5,6 +5,7 @@ one that is given only what it says comes out.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import time
 import urllib.parse
@@ -18,6 +19,7 @@ from kaltura_app_token.command.connect import lint
 from kaltura_app_token.command.output.fields import print_request, to_json
 from kaltura_app_token.command.output.run import confirm, note
 from kaltura_app_token.command.output.text import expiry_in_words, iso_time, printable
+from kaltura_app_token.command.sessions import add_duration
 from kaltura_app_token.errors import ConfigError, InvalidSession, KalturaError, PermissionDenied
 
 TYPE_CHECKING = False
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 _FINDINGS = 6
 _ENCRYPTED = 2
-_FORBIDDEN = "SERVICE_FORBIDDEN"
+FORBIDDEN = "SERVICE_FORBIDDEN"
 _DEFAULT_LIFE = 3600
 
 
@@ -41,7 +43,8 @@ def add_ks(parser: Parser) -> None:
 
 
 def given_ks(args: argparse.Namespace) -> str:
-    """The KS that the argument of `add_ks` stands for.
+    """The KS that the argument of `add_ks` stands for; said where nobody sees it on the command
+    line.
 
     Raises:
         ConfigError: There is none.
@@ -51,10 +54,26 @@ def given_ks(args: argparse.Namespace) -> str:
     if args.session is not None:
         warn_of_argument(PROGRAM, "the KS", "- and give it on standard input, or KALTURA_KS")
         return find_ks(args.session)
+    found = ks_of_environment()
+    if found is None:
+        raise ConfigError(
+            "no KS is given", hint="give - and the KS on standard input, or set KALTURA_KS"
+        )
+    ks, place = found
+    note(f"{PROGRAM}: note: the KS is that of {place}")
+    return find_ks(ks)
+
+
+def ks_of_environment() -> tuple[str, str] | None:
+    """The KS of the environment as it stands there, and the variable that it stands in."""
     value = _native.Settings.from_env().ks
     if value is None:
-        raise ConfigError("no KS is given", hint="give - and the KS on standard input")
-    return find_ks(value.reveal())
+        return None
+    as_it_stands = os.environ.get("KALTURA_KS", "")
+    if as_it_stands.strip():
+        return as_it_stands, "KALTURA_KS"
+    named = os.environ.get("KALTURA_KS_FILE")
+    return value.reveal(), "KALTURA_KS_FILE" if named else "the environment"
 
 
 _IN_URL = re.compile(r"(?:^|[?&;#\[])ks\]?=([^&#;\s]+)|/ks/([^/?#\s]+)")
@@ -123,12 +142,12 @@ def _ask_server(
 
     It is asked with the session itself: asked with another, it reads ended ones as well.
     """
-    settings = _settings_for(found, info)
+    settings, _ = _settings_for(found, info)
     own = _native.Settings(partner_id=settings.partner_id, ks=ks, service_url=settings.service_url)
     try:
         return {"accepted": True} | _fields(account.connect(args, own).session_info()), None
     except PermissionDenied as error:
-        if error.code != _FORBIDDEN:
+        if error.code != FORBIDDEN:
             return {"accepted": False}, error
     except InvalidSession as error:
         return {"accepted": False}, error
@@ -144,8 +163,9 @@ def _ask_server(
         return {"accepted": True}, error
 
 
-def _settings_for(found: list[account.Place], info: _native.KsInfo) -> _native.Settings:
-    """The account whose session this is; without one, the session itself says whose it is.
+def _settings_for(found: list[account.Place], info: _native.KsInfo) -> tuple[_native.Settings, str]:
+    """The account whose session this is, and where that is said; without one, the session itself
+    says whose it is.
 
     Raises:
         ConfigError: The account is another one, whose server has no business with the session.
@@ -159,7 +179,8 @@ def _settings_for(found: list[account.Place], info: _native.KsInfo) -> _native.S
             f"the session is of partner {info.partner_id}, the account is {settings.partner_id}",
             hint="name the session's account and server: --partner-id and --service-url",
         )
-    return settings
+    place = account.account_place(found, settings)
+    return settings, place.name if place else "several places"
 
 
 def _read(ks: str, found: list[account.Place]) -> tuple[_native.KsInfo, bool | None, str]:
@@ -252,13 +273,7 @@ def _add_generate(parser: Parser) -> None:
         help="default: USER",
     )
     group.add_argument("--user", metavar="ID", help="its user")
-    group.add_argument(
-        "--expiry",
-        metavar="DURATION",
-        type=types.duration,
-        default=_DEFAULT_LIFE,
-        help="its life: 3600, 30m, 12h (default: 1h)",
-    )
+    add_duration(group, "its life: 3600, 30m, 12h (default: 1h)", default=_DEFAULT_LIFE)
     group.add_argument("--privileges", metavar="TEXT", default="", help="as sview:*,list:*")
     group = parser.add_argument_group("output")
     group.add_argument(
@@ -276,13 +291,11 @@ def _generate(args: argparse.Namespace) -> int:
             "the admin secret is missing: a KS is signed with it",
             hint="put it into a file for --admin-secret-file, or into KALTURA_ADMIN_SECRET",
         )
-    if args.expiry == 0:
-        raise ConfigError("--expiry: a session of no length has expired when it is made")
     lint(args.privileges, PROGRAM)
     ks = _native.sign_ks(
         settings.admin_secret,
         partner_id=settings.partner_id,
-        expiry=timedelta(seconds=args.expiry),
+        expiry=timedelta(seconds=args.duration),
         session_type=args.type,
         user_id=args.user,
         privileges=args.privileges,
@@ -316,7 +329,9 @@ def _end(args: argparse.Namespace) -> int:
     found = account.places(args)
     ks = given_ks(args)
     info, _, _ = _read(ks, found)
-    client = account.connect(args, _settings_for(found, info))
+    settings, place = _settings_for(found, info)
+    client = account.connect(args, settings)
+    note(f"{PROGRAM}: account {client.partner_id} at {client.service_url} (from {place})")
     if args.dry_run:
         print_request(client, "session.end", [("format", "1")], "table")
         return 0
