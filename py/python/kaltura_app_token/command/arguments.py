@@ -66,14 +66,14 @@ class Parser(argparse.ArgumentParser):
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As `ArgumentParser.parse_args`; of what is left over only options are named in full."""
         found, rest = self.parse_known_args(args, namespace)
-        options = [_parts(word)[0] for word in rest if word.startswith("-") and word != "--"]
+        options = [_parts(word)[0] for word in rest if word.startswith("-")]
         unknown = ["--..." if looks_like_secret(word) else printable(word) for word in options]
         if unknown:
             names = [name for action in actions_of(self) for name in action.option_strings]
             near = [name for word in unknown for name in similar(word, names)]
             meant = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else ""
             self.complain(f"unknown option: {', '.join(unknown)}", meant)
-        if words := [shown(word) for word in rest if word != "--"]:
+        if words := [shown(word) for word in rest]:
             self.complain(f"there is an argument too many: {' '.join(words)}")
         return found
 
