@@ -56,16 +56,14 @@ impl Settings {
     /// What the `KALTURA_…` variables say.
     #[staticmethod]
     fn from_env(py: Python<'_>) -> PyResult<Self> {
-        core::Settings::from_env().or_raise(py).map(Self)
+        read(py, core::Settings::from_env()).map(Self)
     }
 
     /// What a `config.json` says.
     #[staticmethod]
     #[expect(clippy::needless_pass_by_value, reason = "Python hands the path over")]
     fn from_config_file(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        core::Settings::from_config_file(&path)
-            .or_raise(py)
-            .map(Self)
+        read(py, core::Settings::from_config_file(&path)).map(Self)
     }
 
     /// Joins sources, which stand in the order in which they count: the first that names an account
@@ -169,6 +167,12 @@ impl Settings {
     }
 }
 
+/// What was read. A signal that came while a pipe was waited for is handled first.
+fn read<T>(py: Python<'_>, result: core::Result<T>) -> PyResult<T> {
+    py.check_signals()?;
+    result.or_raise(py)
+}
+
 /// The text of a file that says where credentials go, and what is worth a warning about it; refused
 /// when somebody else may have written it.
 #[pyfunction]
@@ -177,6 +181,6 @@ pub(crate) fn read_configuration(
     py: Python<'_>,
     path: PathBuf,
 ) -> PyResult<(Secret, Option<String>)> {
-    let (text, warning) = core::read_configuration(&path).or_raise(py)?;
+    let (text, warning) = read(py, core::read_configuration(&path))?;
     Ok((Secret(text), warning))
 }

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import Shell
 from kaltura_app_token.command import main
+from kaltura_app_token.command.arguments import actions_of
 
 COMPLETE = """
 source "$1"; shift
@@ -69,7 +70,7 @@ def test_every_command_and_option_is_in_every_script(scripts: dict[str, Path], n
     for command in main.COMMANDS:
         assert all(word in script for word in command.split())
         _, parser = main.load(command)
-        for action in parser._actions:
+        for action in actions_of(parser):
             for option in action.option_strings:
                 assert option.lstrip("-") in script
     # Completing must not start Python: that would be felt on every Tab.
@@ -83,6 +84,12 @@ def test_every_command_and_option_is_in_every_script(scripts: dict[str, Path], n
     [
         (["se"], ["session"]),
         (["--v"], ["--version"]),
+        (["hel"], ["help"]),
+        (["help", "rot"], ["rotate"]),
+        (["config", ""], ["show", "path", "list", "set", "use", "unset", "--help"]),
+        (["config", "set", "--admin"], ["--admin-secret-file", "--admin-privileges"]),
+        (["list", "--verb"], ["--verbose"]),
+        (["list", "--trust"], ["--trust-files"]),
         (["ks", ""], ["inspect", "generate", "end", "--help"]),
         (["ks", "inspect", "--on"], ["--online"]),
         (["list", "--format", ""], ["table", "csv", "json", "jsonl"]),

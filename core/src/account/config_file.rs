@@ -100,7 +100,8 @@ impl Settings {
                 return Err(Error::config(format!(
                     "{} still holds the template's placeholder {text}",
                     key("PARTNER_ID")
-                )));
+                ))
+                .with_hint(Hint::FillIn));
             }
             settings.partner_id = Some(parse_partner_id(&key("PARTNER_ID"), &text)?);
         }
@@ -113,7 +114,8 @@ impl Settings {
                 return Err(Error::config(format!(
                     "{} still holds the template's placeholder",
                     key("ADMIN_SECRET")
-                )));
+                ))
+                .with_hint(Hint::FillIn));
             }
             settings.admin_secret = Some(Secret::new(secret));
         }

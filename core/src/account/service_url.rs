@@ -35,7 +35,7 @@ impl ServiceUrl {
         let wrong = |why: &str| Error::config(format!("service URL: {why}"));
         let trimmed = written.trim();
         if trimmed.is_empty() {
-            return Err(wrong("it is empty"));
+            return Err(wrong("it is empty").with_hint(Hint::NameServer));
         }
         let region = REGIONS
             .iter()
@@ -67,9 +67,10 @@ impl ServiceUrl {
         let url =
             Url::parse(&full).map_err(|error| wrong(&format!("this is not a URL ({error})")))?;
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(wrong(
-                "it holds a user name or a password, which it must not",
-            ));
+            return Err(
+                wrong("it holds a user name or a password, which it must not")
+                    .with_hint(Hint::NameServer),
+            );
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(wrong(
@@ -90,7 +91,10 @@ impl ServiceUrl {
                 ))
                 .with_hint(Hint::HttpNotAllowed));
             }
-            other => return Err(wrong(&format!("{other} is neither https nor http"))),
+            other => {
+                let why = format!("{other} is neither https nor http");
+                return Err(wrong(&why).with_hint(Hint::NameServer));
+            }
         };
         let port = url
             .port()

@@ -103,6 +103,7 @@ hints! {
 
     // Connections, and answers that are not the API's.
     HttpNotAllowed => "give an https address, or allow http explicitly for a host that has nothing else",
+    Pem => "give a file with the certificates of the authorities to trust, in PEM",
     Redirected => "a redirect would resend credentials: set the service URL that it points to",
     Firewalled => "something before the API refused the request: a proxy or a web firewall; another user \
         agent may be let through",
@@ -124,6 +125,9 @@ hints! {
 
     // Where the account comes from.
     WriteTheScheme => "an address without a dot is written with its scheme, as https://server",
+    NameServer => "give the address of the server, such as https://www.kaltura.com, or a region",
+    FillIn => "put the account's own values into the file: the management console shows them under \
+        Settings, Integration",
     CopyTheTemplate => "copy config.template.json to config.json and fill it in",
     LeaveOutOne => "leave out one of the two; partner id, credentials and service URL come from one source \
         together",

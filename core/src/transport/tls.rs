@@ -13,7 +13,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroize;
 
 use super::{ClientCertificate, TransportOptions};
-use crate::error::{Error, Result};
+use crate::error::{Error, Hint, Result};
 use crate::seam::{disk, environment};
 
 /// Ten times what all authorities of a system take.
@@ -61,7 +61,7 @@ fn add_roots(roots: &mut RootCertStore, options: &TransportOptions) -> Result<()
     if let Some(path) = file {
         let name = format!("CA file {}", path.display());
         let pem = disk::read(path, MAX_CA_BYTES)
-            .map_err(|error| Error::config(format!("{name}: {error}")))?;
+            .map_err(|error| Error::config(format!("{name}: {error}")).with_hint(Hint::Pem))?;
         add_pem(roots, &name, &pem)?;
     }
     if let Some(pem) = &options.ca_pem {
@@ -76,7 +76,7 @@ fn add_roots(roots: &mut RootCertStore, options: &TransportOptions) -> Result<()
 }
 
 fn add_pem(roots: &mut RootCertStore, name: &str, pem: &[u8]) -> Result<()> {
-    let unusable = |why: String| Error::config(format!("{name}: {why}"));
+    let unusable = |why: String| Error::config(format!("{name}: {why}")).with_hint(Hint::Pem);
     for certificate in certificates(pem).map_err(unusable)? {
         roots
             .add(certificate)

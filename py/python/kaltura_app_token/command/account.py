@@ -150,9 +150,14 @@ def places(args: argparse.Namespace) -> list[Place]:
         raise ConfigError("standard input can hold only one secret: give a file for the others")
     for option, named in (("--profile", args.profile), ("--config", args.config)):
         if named == "":
-            raise ConfigError(f"{option}: the name is empty")
+            raise ConfigError(
+                f"{option}: the name is empty", hint="give a name, or leave the option out"
+            )
     if args.profile is not None and args.config is not None:
-        raise ConfigError("--profile and --config are both given: each names an account")
+        raise ConfigError(
+            "--profile and --config are both given: each names an account",
+            hint="leave out one of the two",
+        )
     options = _options(args)
     if args.profile is not None:
         return [options, _profile(args.profile, asked_for=True)]
@@ -319,9 +324,8 @@ def _next_step(found: list[Place], settings: _native.Settings, hint: str | None)
         )
     if place.profile is not None:
         return f"{PROGRAM} config set {place.profile} {option}"
-    if place is found[0]:
-        return f"give {option} too"
-    return f"{hint}, or give {option}" if place.name == "the environment" else hint or ""
+    # What is typed would be another account than the environment's.
+    return f"give {option} too" if place is found[0] else hint or ""
 
 
 def without_session(settings: _native.Settings) -> _native.Settings:

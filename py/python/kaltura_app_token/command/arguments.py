@@ -66,14 +66,14 @@ class Parser(argparse.ArgumentParser):
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As `ArgumentParser.parse_args`; of what is left over only options are named in full."""
         found, rest = self.parse_known_args(args, namespace)
-        options = [_parts(word)[0] for word in rest if word.startswith("-") and word != "--"]
+        options = [_parts(word)[0] for word in rest if word.startswith("-")]
         unknown = ["--..." if looks_like_secret(word) else printable(word) for word in options]
         if unknown:
             names = [name for action in actions_of(self) for name in action.option_strings]
             near = [name for word in unknown for name in similar(word, names)]
             meant = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else ""
             self.complain(f"unknown option: {', '.join(unknown)}", meant)
-        if words := [shown(word) for word in rest if word != "--"]:
+        if words := [shown(word) for word in rest]:
             self.complain(f"there is an argument too many: {' '.join(words)}")
         return found
 
@@ -303,7 +303,9 @@ def secret_option(program: str, args: argparse.Namespace, name: str, variable: s
     if value is None:
         return None
     if not value.strip():
-        raise ConfigError(f"--{name}: the value is empty")
+        raise ConfigError(
+            f"--{name}: the value is empty", hint="give a value, or leave the option out"
+        )
     if os.fsencode(value).decode(errors="ignore") != value:
         raise ConfigError(f"--{name}: the value is not UTF-8")
     warn_of_argument(program, f"--{name}", f"--{name}-file (- is standard input) or {variable}")

@@ -9,7 +9,7 @@ import shlex
 from typing import NamedTuple
 
 from kaltura_app_token._version import PROGRAM
-from kaltura_app_token.command.arguments import Command, Parser
+from kaltura_app_token.command.arguments import Command, Parser, actions_of
 
 _FILES = "PATH"
 
@@ -54,7 +54,7 @@ def _subcommands() -> list[_Subcommand]:
     found = []
     for name, (summary, _, _) in COMMANDS.items():
         command, parser = load(name)
-        actions = [action for action in parser._actions if action.help != argparse.SUPPRESS]
+        actions = [action for action in actions_of(parser) if action.help != argparse.SUPPRESS]
         options = [_option(action) for action in actions if action.option_strings]
         arguments = [
             str(choice)
@@ -63,7 +63,8 @@ def _subcommands() -> list[_Subcommand]:
             for choice in action.choices or ()
         ]
         found.append(_Subcommand(name, summary, options, arguments, command.runs_program))
-    return found
+    first = list(_groups(found))
+    return [*found, _Subcommand("help", "Show the options of a command", [], first, False)]
 
 
 def _option(action: argparse.Action) -> _Option:

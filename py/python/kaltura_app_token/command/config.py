@@ -224,7 +224,10 @@ def _set(args: argparse.Namespace) -> int:
     given = {name: getattr(args, name) for name in _MEANINGS if getattr(args, name) is not None}
     for name, value in given.items():
         if not value:
-            raise ConfigError(f"--{_option(name)}: the value is {'empty' if value == '' else 0}")
+            raise ConfigError(
+                f"--{_option(name)}: the value is {'empty' if value == '' else 0}",
+                hint=f"to remove it: {PROGRAM} config unset {args.name} {name}",
+            )
     if "service_url" in given:
         _native.normalize_service_url(given["service_url"], True)
     paths = {name: getattr(args, f"{name}_file") for name in _FILES}
@@ -245,7 +248,9 @@ def _set(args: argparse.Namespace) -> int:
     written = write_profile(args.name, given, secrets)
     note(f"{PROGRAM}: wrote profile {args.name} to {' and '.join(written)}")
     if default_profile() != args.name:
-        note(f"  hint: name it with --profile {args.name}, or once: {PROGRAM} config use {args.name}")
+        note(
+            f"  hint: name it with --profile {args.name}, or once: {PROGRAM} config use {args.name}"
+        )
     return 0
 
 

@@ -110,7 +110,10 @@ def check_name(name: str) -> None:
             "this is not a name for a profile", hint="letters, digits, and . _ - after the first"
         )
     if looks_like_secret(name):
-        raise ConfigError("the profile's name looks like a secret")
+        raise ConfigError(
+            "the profile's name looks like a secret",
+            hint="a secret goes into a file for --admin-secret-file, or to standard input for -",
+        )
 
 
 def write_profile(name: str, values: dict[str, Any], secrets: dict[str, str]) -> list[str]:
@@ -124,7 +127,7 @@ def write_profile(name: str, values: dict[str, Any], secrets: dict[str, str]) ->
     check_name(name)
     directory = os.path.dirname(profiles_path())
     written = {}
-    with _changed() as document:
+    with _changed(create=True) as document:
         profile = document["profiles"].setdefault(name, {})
         if not isinstance(profile, dict):
             raise ConfigError(f"{profiles_path()}: profile {name} is not an object of settings")
@@ -196,12 +199,15 @@ def _unknown(path: str, name: str, profiles: dict[str, Any]) -> ConfigError:
 
 
 @contextlib.contextmanager
-def _changed() -> Iterator[dict[str, Any]]:
+def _changed(*, create: bool = False) -> Iterator[dict[str, Any]]:
     """The file's document, to be changed: it is written when the block ends without an error.
     No two processes do so at a time.
     """
     path = os.path.realpath(profiles_path())
     directory = os.path.dirname(path)
+    if not create:
+        # Only who writes a profile makes a directory for it.
+        _read(path)
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
         lock = os.open(directory, os.O_RDONLY) if os.name == "posix" else None
