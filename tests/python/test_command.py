@@ -33,11 +33,18 @@ FIELDS = [
     "updatedAt",
 ]
 TIMES = ["expiresAt", "createdAtTime", "updatedAtTime"]
+NAMES = ["statusName", "sessionTypeName"]
 
 
 def value_of(token: AppToken) -> str:
     assert token.token is not None
     return token.token.reveal()
+
+
+def account_line(sandbox: Sandbox, place: str = "the environment") -> str:
+    """What a command says before it changes something."""
+    account = f"account {sandbox.partner_id} at {sandbox.service_url}"
+    return f"kaltura-app-token: {account} (from {place})"
 
 
 class TestCreate:
@@ -146,11 +153,11 @@ class TestFormats:
         token = sandbox.client().add_token(expiry=1893456000)
         for words in (["get", token.id], ["update", token.id, "--description", "x"]):
             document = shell.new(*words, "--format", "json").json
-            assert list(document) == FIELDS + TIMES
+            assert list(document) == FIELDS + TIMES + NAMES
             assert document["expiresAt"] == "2030-01-01T00:00:00Z"
             assert document["token"] == "****"
         (listed,) = shell.new("list", "--format", "json").json
-        assert list(listed) == FIELDS + TIMES
+        assert list(listed) == FIELDS + TIMES + NAMES
 
     def test_jsonl_is_one_document_on_each_line(self, shell: Shell, sandbox: Sandbox) -> None:
         ids = [sandbox.client().add_token().id for _ in range(3)]
@@ -166,7 +173,7 @@ class TestFormats:
             sandbox.client().add_token(description=description)
         ended = shell.new("list", "--format", "csv")
         rows = list(csv.DictReader(io.StringIO(ended.out)))
-        assert list(rows[0]) == FIELDS
+        assert list(rows[0]) == FIELDS + TIMES + NAMES
         printed = {row["description"] for row in rows}
         assert printed == {f"'{text}" for text in nasty[:5]} | {nasty[5]}
 

@@ -21,7 +21,7 @@ import pytest
 from conftest import NEW, SCRIPTS, Ended, Shell, account_of, clean_environment
 from kaltura_app_token._native import AppToken
 from kaltura_app_token.sandbox import Sandbox
-from test_command import control, order_fault, value_of
+from test_command import account_line, control, order_fault, value_of
 from test_command_output import requests_of
 
 KS = "djJ8"
@@ -163,13 +163,15 @@ class TestRotate:
             "oldDeleted": False,
             "error": None,
             "finish": ["kaltura-app-token", "delete", old.id],
+            "undo": [],
         }
         assert (second["oldId"], second["newId"], second["state"]) == ("0_unknown0", None, None)
         assert "APP_TOKEN_ID_NOT_FOUND" in second["error"]
         assert "error: 0_unknown0 was not replaced: APP_TOKEN_ID_NOT_FOUND" in ended.err
         assert_silent(ended, sandbox)
         many = shell.new("rotate", *[f"0_unknown{n}" for n in range(20)], "-o", "t-{id}")
-        assert many.err.count("was not replaced") == 20
+        assert many.err.count("20 tokens were not replaced: APP_TOKEN_ID_NOT_FOUND") == 1
+        assert f"  ID is: {', '.join(f'0_unknown{n}' for n in range(20))}\n" in many.err
         assert many.err.count("hint: ") == 1
         lines = shell.new(*words[:2], "-o", "t", "--format", "jsonl").lines
         assert [json.loads(line)["oldId"] for line in lines] == [old.id]
@@ -741,7 +743,9 @@ class TestRevoke:
         assert ids(sandbox) == set(rows)
         ended = shell.new("revoke", *words, "--yes")
         assert (ended.code, ended.lines) == (0, [f"revoked: {token_id}" for token_id in meant])
-        assert [line.split()[0] for line in ended.err.splitlines()] == ["ID", *meant]
+        *listed, account = ended.err.splitlines()
+        assert [line.split()[0] for line in listed] == ["ID", *meant]
+        assert account == account_line(sandbox)
         for one in (dry, refused, ended):
             assert "0000000000000000" not in one.out + one.err
         assert ids(sandbox) == set(rows) - set(meant)

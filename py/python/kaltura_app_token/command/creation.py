@@ -9,7 +9,8 @@ import signal
 import time
 
 from kaltura_app_token import _native
-from kaltura_app_token.command.output.run import Terminated, at_end, fail
+from kaltura_app_token.command.output.run import at_end, fail
+from kaltura_app_token.command.signals import Signals
 from kaltura_app_token.errors import KalturaError
 
 TYPE_CHECKING = False
@@ -24,8 +25,6 @@ _LOST_OUTPUT = 7
 _LOOK_SECONDS = 2.0
 _LOOK_BACK_SECONDS = 5
 _PAGE = 100
-_SAME_PRESS_SECONDS = 0.3
-"""A terminal's Ctrl-C that a wrapper passes on, and `timeout`, signal twice at once."""
 
 
 class Creation:
@@ -51,8 +50,7 @@ class Creation:
         self._list_all = list_all
         self._begun: float | None = None
         self._token_id: str | None = None
-        self._signalled: float | None = None
-        self._handlers = _take_signals(self._signal)
+        self._signals = Signals()
         at_end(self._tell)
 
     def make(self, call: Callable[[], Made]) -> Made:
@@ -71,15 +69,6 @@ class Creation:
         self._begun = None
         return made
 
-    def _signal(self, number: int, _frame: FrameType | None) -> None:
-        now = time.monotonic()
-        if self._signalled is None:
-            self._signalled = now
-            raise KeyboardInterrupt if number == signal.SIGINT else Terminated(128 + number)
-        if now - self._signalled > _SAME_PRESS_SECONDS:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-
     def _tell(self, cut_short: BaseException | None, code: int) -> int:
         try:
             if cut_short is None:
@@ -96,8 +85,7 @@ class Creation:
                 fail(*self._look(self._begun))
             return code
         finally:
-            for number, handler in self._handlers.items():
-                signal.signal(number, handler)
+            self._signals.give_back()
 
     def _look(self, begun: float) -> tuple[str, str]:
         before_another = f"list the tokens before creating another: {self._list_all()}"
@@ -127,18 +115,6 @@ class Creation:
     def _may_be(self, token: _native.AppToken) -> bool:
         names = ("description", "session_privileges", "session_user_id")
         return all((getattr(token, name) or "") == (self._fields.get(name) or "") for name in names)
-
-
-def _take_signals(handle: Callable[[int, FrameType | None], None]) -> dict[int, signal._HANDLER]:
-    """Handles what ends a command where the caller does not ignore it; answers what was before."""
-    before: dict[int, signal._HANDLER] = {}
-    # Only the main thread has signals.
-    with contextlib.suppress(ValueError):
-        # SIGHUP: the terminal or the connection to it is closed.
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
-                before[number] = signal.signal(number, handle)
-    return before
 
 
 class _TooLong(Exception):

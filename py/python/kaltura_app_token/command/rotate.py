@@ -7,25 +7,29 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import sys
-import threading
 from typing import NamedTuple
 
 from kaltura_app_token import _native
 from kaltura_app_token._version import PROGRAM
 from kaltura_app_token.command import arguments as types
+from kaltura_app_token.command import token_file
 from kaltura_app_token.command.account import add_account, add_network, admin_client
 from kaltura_app_token.command.arguments import Command, Parser
-from kaltura_app_token.command.output.fields import print_request, to_json
+from kaltura_app_token.command.output.fields import Report, print_requests
 from kaltura_app_token.command.output.run import fail, note
 from kaltura_app_token.command.output.text import printable
+from kaltura_app_token.command.rotation_progress import ENDED, Progress
+from kaltura_app_token.command.signals import Signals
+from kaltura_app_token.command.told import Account, distinct, each
 from kaltura_app_token.command.workflows import same_account
-from kaltura_app_token.errors import ApiError, ConfigError, exit_code
+from kaltura_app_token.errors import ConfigError, exit_code
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
+
+    from kaltura_app_token.errors import KalturaError
 
 _ACTIVE = 2
 
@@ -61,6 +65,11 @@ def _add(parser: Parser) -> None:
         metavar="PATH",
         help="the file to hand them over in, mode 0600, where {id} stands for the old token's id; "
         "- is standard output (default)",
+    )
+    group.add_argument(
+        "--force",
+        action="store_true",
+        help="replace the file although it holds something else, or a token that is still there",
     )
     group.add_argument(
         "--hash-type",
@@ -105,7 +114,7 @@ def _add(parser: Parser) -> None:
     )
     parser.add_argument(
         "--format",
-        choices=("text", "json", "jsonl"),
+        choices=("text", "csv", "json", "jsonl"),
         default="text",
         help="of what is said about each rotation (default: text)",
     )
@@ -123,12 +132,13 @@ class _Target(NamedTuple):
 
 
 def _rotate(args: argparse.Namespace) -> int:
-    ids = list(dict.fromkeys(args.ids))
+    ids = distinct(args.ids)
     _check(args, ids)
     if args.dry_run:
         return _preview(args, ids)
     target = _target(args, ids)
-    client = admin_client(args)
+    account = Account(args)
+    client = account.client
     if target.program:
         _forget_secrets()
     journal = _journal(args, client)
@@ -136,25 +146,87 @@ def _rotate(args: argparse.Namespace) -> int:
         raise ConfigError(
             f"there is no journal {journal}", hint="name the one that is meant with --journal"
         )
-    if target.options and os.path.realpath(journal) in map(os.path.realpath, _outputs(args, ids)):
-        raise ConfigError(
-            f"--output and the journal are the same file, {journal}",
-            hint="the journal is needed when the token is there: give each a file of its own",
-        )
-    resume = [PROGRAM, "rotate", "--resume", "--journal", journal]
+    if target.options:
+        if os.path.realpath(journal) in map(os.path.realpath, _outputs(args, ids)):
+            raise ConfigError(
+                f"--output and the journal are the same file, {journal}",
+                hint="the journal is needed when the token is there: give each a file of its own",
+            )
+        _refuse_to_lose(args, ids, client, journal)
+    account.tell()
     note(f"{PROGRAM}: the journal is {journal}")
-    try:
-        with _Progress(len(ids), target) as progress:
-            outcomes = _run(args, ids, client, journal, target, progress)
-    except KeyboardInterrupt:
+    progress = Progress(len(ids), takes_stdout=target.takes_stdout)
+
+    def say_how_to_go_on() -> None:
+        resume = [PROGRAM, "rotate", "--resume", "--journal", journal]
         fail(
-            f"{PROGRAM}: interrupted: what was begun is in the journal",
+            f"{PROGRAM}: interrupted: what was begun is in the journal{_begun(progress, journal)}",
             f"go on with: {shlex.join(_same(resume, args, target))}",
         )
-        raise
-    if not outcomes:
-        note(f"{PROGRAM}: nothing in the journal is unfinished")
-    return _report(args, outcomes, target)
+
+    signals = Signals(say_how_to_go_on)
+    try:
+        try:
+            with progress as tell:
+                outcomes = _run(args, ids, client, journal, target, tell)
+        except KeyboardInterrupt:
+            say_how_to_go_on()
+            raise
+        if not outcomes:
+            note(f"{PROGRAM}: nothing in the journal is unfinished")
+        return _report(args, outcomes, target, journal, progress.steps)
+    finally:
+        signals.give_back()
+
+
+def _in_journal(journal: str) -> dict[str, str | None]:
+    """The tokens of the rotations in a journal: the new one's id, if it is known, by the old one's.
+
+    For what is said and refused here; what is done with them is the native half's, which checks
+    whether it may trust the file.
+    """
+    import json
+
+    found: dict[str, str | None] = {}
+    try:
+        with open(journal, "rb") as file:
+            for line in file.read(_MAX_JOURNAL_BYTES).splitlines():
+                entry = json.loads(line)
+                found[str(entry["oldId"])] = entry.get("newId")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        # Half a line of one that was killed, or no journal, which is said elsewhere.
+        pass
+    return found
+
+
+_MAX_JOURNAL_BYTES = 64 << 20
+
+
+def _begun(progress: Progress, journal: str) -> str:
+    """The tokens of the rotations that are under way, for people."""
+    new_ids = _in_journal(journal)
+    pairs = [
+        f"{old_id} -> {new_ids[old_id]}" if new_ids.get(old_id) else old_id
+        for old_id, step in progress.steps.copy().items()
+        if step not in ENDED
+    ]
+    return f": {', '.join(pairs)}" if pairs else ""
+
+
+def _refuse_to_lose(
+    args: argparse.Namespace, ids: list[str], client: _native.Client, journal: str
+) -> None:
+    """
+    Raises:
+        ConfigError: A file for a new token holds something that is still needed.
+    """
+    if args.force:
+        return
+    # After a crash the file may hold the new token already.
+    new_ids = {} if ids else _in_journal(journal)
+    for old_id in ids or new_ids:
+        (path,) = _outputs(args, [old_id])
+        token_file.refuse_to_lose(client, path, (old_id, new_ids.get(old_id)))
 
 
 def _check(args: argparse.Namespace, ids: list[str]) -> None:
@@ -175,6 +247,8 @@ def _check(args: argparse.Namespace, ids: list[str]) -> None:
             if getattr(args, name):
                 option = "--" + name.replace("_", "-")
                 raise ConfigError(f"{option} is for new rotations, and {again} begins none")
+    if args.force and (args.output in (None, "-") or args.undo):
+        raise ConfigError("--force: there is no file to replace", hint="name it with --output")
     if args.output is not None and args.program:
         raise ConfigError("--output and a program are both given: one is enough")
     to_file = args.output not in (None, "-") or args.undo or args.dry_run
@@ -203,13 +277,15 @@ def _target(args: argparse.Namespace, ids: list[str]) -> _Target:
         return _Target(_native.Sink.stdout(), [], [], True)
     output = os.path.abspath(args.output)
     for path in _outputs(args, ids) if ids else ():
+        token_file.refuse_ours(path, args)
         directory = os.path.dirname(path)
         if not os.access(directory, os.W_OK | os.X_OK) or os.path.isdir(path):
             raise ConfigError(
                 f"--output: {path} cannot be written",
                 hint="name a file in a directory that is there",
             )
-    return _Target(_native.Sink.file(output), [f"--output={output}"], [], False)
+    options = [f"--output={output}", *(["--force"] if args.force else [])]
+    return _Target(_native.Sink.file(output), options, [], False)
 
 
 def _outputs(args: argparse.Namespace, ids: list[str]) -> list[str]:
@@ -270,62 +346,6 @@ def _run(
     )
 
 
-class _Progress:
-    """Tells on stderr how far rotations are: on a terminal in one line that changes, elsewhere in
-    one line for each that has ended, unless it is the only one.
-    """
-
-    def __init__(self, total: int, target: _Target) -> None:
-        self._total = total
-        # On one terminal the line would run into the tokens.
-        self._is_line = sys.stderr.isatty() and not (target.takes_stdout and sys.stdout.isatty())
-        self._steps: dict[str, str] = {}
-        self._told: set[str] = set()
-        self._shown = ""
-        self._end = threading.Event()
-        self._teller = threading.Thread(target=self._tell_now_and_then, daemon=True)
-
-    def __enter__(self) -> Callable[[str, str], None]:
-        """What to call with an old token's id and a step.
-
-        It runs no Python code: an interrupt that came up in some would be lost to the native half.
-        """
-        self._teller.start()
-        return self._steps.__setitem__
-
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self._teller.join()
-        self._tell()
-        self._show("")
-
-    def _tell_now_and_then(self) -> None:
-        while not self._end.wait(_TELL_EVERY):
-            self._tell()
-
-    def _tell(self) -> None:
-        steps = self._steps.copy()
-        ended = [old_id for old_id, step in steps.items() if step in ("finished", "undone")]
-        if self._is_line:
-            of_total = f" of {self._total}" if self._total else ""
-            under_way = [f"; {old_id}: {steps[old_id]}" for old_id in steps if old_id not in ended]
-            self._show(printable(f"{len(ended)}{of_total} done{''.join(under_way[:1])}"))
-        elif self._total != 1:
-            for old_id in ended:
-                if old_id not in self._told:
-                    note(f"{old_id}: {steps[old_id]}")
-        self._told.update(ended)
-
-    def _show(self, line: str) -> None:
-        if line != self._shown:
-            blank = " " * len(self._shown)
-            print(f"\r{blank}\r{line}", end="", file=sys.stderr, flush=True)
-            self._shown = line
-
-
-_TELL_EVERY = 0.1
-
-
 def _same(words: Sequence[str], args: argparse.Namespace, target: _Target) -> list[str]:
     """A command for the same account; one that hands over tokens does so to the same target."""
     if words[1] != "rotate":
@@ -334,45 +354,70 @@ def _same(words: Sequence[str], args: argparse.Namespace, target: _Target) -> li
     return [*words, *target.options, *same_account(args), *program]
 
 
-def _report(args: argparse.Namespace, outcomes: Sequence[_native.Rotated], target: _Target) -> int:
+def _report(
+    args: argparse.Namespace,
+    outcomes: Sequence[_native.Rotated],
+    target: _Target,
+    journal: str,
+    steps: Mapping[str, str],
+) -> int:
     """Says what came of each rotation: on stdout, unless that is where the tokens went."""
     code = 0
-    documents: list[dict[str, object]] = []
-    # What many have in common is said once: the hint of a failure, and the command that goes on.
+    failed: dict[tuple[_Failure, str, str | None], list[_native.Rotated]] = {}
+    # The commands that go on: many rotations have the same one.
     said: set[str] = set()
-    for rotated in outcomes:
-        error = rotated.error
-        finish = _same(rotated.finish, args, target) if rotated.finish else []
-        documents.append(
-            {
-                "oldId": rotated.old_id,
-                "newId": rotated.new_id,
-                "state": rotated.state,
-                "oldDeleted": rotated.old_deleted,
-                "error": None if error is None else error.message,
-                "finish": finish,
-            }
-        )
-        lines = [_in_words(rotated)] if error is None else []
-        if error is not None:
-            code = code or exit_code(error)
-            hint = None if error.hint in said else error.hint
-            fail(f"{PROGRAM}: error: {_failure(rotated, args)}: {error.message}", hint)
-            said.add(error.hint or "")
-        if finish and shlex.join(finish) not in said:
-            lines.append(f"  finish with: {shlex.join(finish)}")
-            said.add(shlex.join(finish))
-        for line in lines if args.format == "text" else ():
-            if error is not None or target.takes_stdout:
-                note(line)
-            else:
-                print(printable(line))
-    if args.format == "json":
-        print(to_json(documents))
-    elif args.format == "jsonl":
-        for document in documents:
-            print(to_json(document, indent=None))
+
+    def ways_on(rotated: _native.Rotated) -> Iterator[str]:
+        ways = [("finish with", _finish(rotated, args, target))]
+        if rotated.error is not None and rotated.state in _UNDOABLE:
+            ways.append(("or undo with", undo))
+        for words, way in ways:
+            line = f"  {words}: {shlex.join(way)}"
+            if way and line not in said:
+                said.add(line)
+                yield line
+
+    undo = [PROGRAM, "rotate", "--undo", "--journal", journal, *same_account(args)]
+    with Report(args.format, lambda _row: ()) as report:
+        for rotated in outcomes:
+            error = rotated.error
+            finish = _finish(rotated, args, target)
+            back = undo if error is not None and rotated.state in _UNDOABLE else []
+            report.add(
+                {
+                    "oldId": rotated.old_id,
+                    "newId": rotated.new_id,
+                    "state": rotated.state,
+                    "oldDeleted": rotated.old_deleted,
+                    "error": None if error is None else error.message,
+                    "finish": shlex.join(finish) if args.format == "csv" else finish,
+                    "undo": shlex.join(back) if args.format == "csv" else back,
+                }
+            )
+            if error is not None:
+                code = code or _code(rotated, error)
+                kind = _failure(rotated, args, steps.get(rotated.old_id))
+                same = (kind, _of_any(rotated, error.message), error.hint)
+                failed.setdefault(same, []).append(rotated)
+                continue
+            for line in (_in_words(rotated), *ways_on(rotated)) if args.format == "text" else ():
+                if target.takes_stdout:
+                    note(line)
+                else:
+                    print(printable(line))
+    hints: set[str | None] = set()
+    for (kind, of_any, hint), some in failed.items():
+        _say_failure(kind, of_any, None if hint in hints else hint, some)
+        hints.add(hint)
+        for line in (
+            (line for one in some for line in ways_on(one)) if args.format == "text" else ()
+        ):
+            note(line)
     return code
+
+
+def _finish(rotated: _native.Rotated, args: argparse.Namespace, target: _Target) -> list[str]:
+    return _same(rotated.finish, args, target) if rotated.finish else []
 
 
 def _in_words(rotated: _native.Rotated) -> str:
@@ -382,31 +427,94 @@ def _in_words(rotated: _native.Rotated) -> str:
     return f"{rotated.old_id} -> {rotated.new_id}{deleted}"
 
 
-def _failure(rotated: _native.Rotated, args: argparse.Namespace) -> str:
+class _Failure(NamedTuple):
+    """What a failure left, of one rotation and of many."""
+
+    one: str
+    many: str
+
+
+_NOT_UNDONE = _Failure("the rotation of {old} was not undone", "{count} rotations were not undone")
+_NOT_JOURNALED = _Failure(
+    "{old} is replaced by {new} and deleted, but the journal does not say so",
+    "{count} tokens are replaced and deleted, but the journal does not say so",
+)
+_NOT_DELETED = _Failure(
+    "{old} is replaced by {new}, but was not deleted",
+    "{count} tokens are replaced, but were not deleted",
+)
+_NOT_ENDED = _Failure(
+    "{old} is replaced by {new}, but the rotation is not ended",
+    "{count} tokens are replaced, but the rotations are not ended",
+)
+_NOT_USED = _Failure(
+    "{old} was not replaced by {new}, which is there",
+    "{count} tokens were not replaced by the new ones, which are there",
+)
+_NOT_REPLACED = _Failure("{old} was not replaced", "{count} tokens were not replaced")
+_UNDOABLE = ("intended", "created", "proved")
+_UNPROVED = 8
+
+
+def _failure(rotated: _native.Rotated, args: argparse.Namespace, step: str | None) -> _Failure:
     if args.undo:
-        return f"the rotation of {rotated.old_id} was not undone"
+        return _NOT_UNDONE
+    if step == "deleted":
+        return _NOT_JOURNALED
     if rotated.state == "handed over":
-        return f"{rotated.old_id} is replaced by {rotated.new_id}, but was not deleted"
+        # A rotation that is resumed has its own mind about the old token.
+        return _NOT_DELETED if args.delete_now or args.delete_after else _NOT_ENDED
     if rotated.new_id is not None and rotated.state != "undone":
-        return f"{rotated.old_id} was not replaced by {rotated.new_id}, which is there"
-    return f"{rotated.old_id} was not replaced"
+        return _NOT_USED
+    return _NOT_REPLACED
+
+
+def _code(rotated: _native.Rotated, error: KalturaError) -> int:
+    """The exit code of a failed rotation. What a new token's sessions lack is no mistake of the
+    command line.
+    """
+    is_proof = rotated.state == "created" and isinstance(error, ConfigError)
+    return _UNPROVED if is_proof else exit_code(error)
+
+
+def _of_any(rotated: _native.Rotated, message: str) -> str:
+    """The message without the ids of its own rotation, by which others have the same one."""
+    for token_id in (rotated.old_id, rotated.new_id):
+        if token_id:
+            message = message.replace(token_id, "ID")
+    return message
+
+
+def _say_failure(
+    kind: _Failure, of_any: str, hint: str | None, rotations: Sequence[_native.Rotated]
+) -> None:
+    first = rotations[0]
+    if len(rotations) == 1 and first.error is not None:
+        words = kind.one.format(old=first.old_id, new=first.new_id)
+        fail(f"{PROGRAM}: error: {words}: {first.error.message}", hint)
+        return
+    fail(f"{PROGRAM}: error: {kind.many.format(count=len(rotations))}: {of_any}", hint)
+    pairs = [
+        one.old_id
+        if one.new_id is None or one.state == "undone"
+        else f"{one.old_id} -> {one.new_id}"
+        for one in rotations
+    ]
+    note(f"  ID is: {', '.join(pairs)}")
 
 
 def _preview(args: argparse.Namespace, ids: list[str]) -> int:
     client = admin_client(args)
-    output_format = "table" if args.format == "text" else args.format
-    code = 0
-    for token_id in ids:
-        try:
-            parameters = client.preview_add(**_successor(args, client, token_id))
-        except (ApiError, ConfigError) as error:
-            fail(f"{PROGRAM}: error: {token_id} cannot be replaced: {error.message}", error.hint)
-            code = code or exit_code(error)
-            continue
-        print_request(client, "appToken.add", parameters, output_format)
+    requests: list[tuple[str, list[tuple[str, str]]]] = []
+
+    def preview(token_id: str) -> None:
+        adding = client.preview_add(**_successor(args, client, token_id))
+        requests.append(("appToken.add", adding))
         if args.delete_now or args.delete_after:
-            parameters = [("format", "1"), ("id", token_id)]
-            print_request(client, "appToken.delete", parameters, output_format)
+            requests.append(("appToken.delete", [("format", "1"), ("id", token_id)]))
+
+    code = each(ids, preview, "cannot be replaced")
+    print_requests(client, requests, "table" if args.format == "text" else args.format)
     note(
         f"{PROGRAM}: note: until the new token's id is in the journal, a mark of the rotation ends "
         "its description"

@@ -6,43 +6,48 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import sys
+from contextlib import nullcontext
 
 from kaltura_app_token import _native
 from kaltura_app_token._version import PROGRAM
 from kaltura_app_token.command import arguments as types
+from kaltura_app_token.command import token_file
 from kaltura_app_token.command.account import HASH_TYPES, add_account, add_network, admin_client
 from kaltura_app_token.command.arguments import Command, Parser
 from kaltura_app_token.command.connect import exchange, lint, warn_of_dropped
 from kaltura_app_token.command.creation import Creation
 from kaltura_app_token.command.output.fields import (
+    Report,
+    TokenReport,
     print_request,
+    print_requests,
     print_token,
     print_tokens,
     session_fields,
     token_fields,
 )
 from kaltura_app_token.command.output.progress import with_progress
-from kaltura_app_token.command.output.run import confirm, fail, note
-from kaltura_app_token.command.output.text import printable
-from kaltura_app_token.errors import ApiError, ConfigError, KalturaError, exit_code
+from kaltura_app_token.command.output.run import confirm, note
+from kaltura_app_token.command.told import Account, distinct, each
+from kaltura_app_token.errors import ConfigError, KalturaError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from kaltura_app_token.command.output.fields import Fields
 
 
+FORMATS = ("table", "csv", "json", "jsonl")
+
+
 def add_output(parser: Parser, *, secrets: bool) -> None:
     group = parser.add_argument_group("output")
-    group.add_argument(
-        "--format",
-        choices=("table", "csv", "json", "jsonl"),
-        default="table",
-        help="default: table",
-    )
-    group.add_argument("--quiet", action="store_true", help="print ids only")
+    either = group.add_mutually_exclusive_group()
+    either.add_argument("--format", choices=FORMATS, default="table", help="default: table")
+    either.add_argument("--quiet", action="store_true", help="print ids only")
     if secrets:
         group.add_argument(
             "--show-secrets", action="store_true", help="print the values of tokens, not ****"
@@ -92,10 +97,23 @@ def _preset(text: str) -> str:
     return form.format(_privilege(value))
 
 
-def add_fields(parser: Parser, *, new: bool) -> None:
+def add_fields(
+    parser: Parser,
+    *,
+    new: bool,
+    needs_description: bool = False,
+    instant: Callable[[str], int] = types.future,
+    instants: str = "2030-01-31T12:00:00Z, unix seconds, or +30d",
+) -> None:
     hash_type, session_type = ("default: SHA256", "default: USER; ") if new else ("", "")
     group = parser.add_argument_group("the token")
-    group.add_argument("--description", metavar="TEXT", help="what it is for")
+    found = ", by which it is found again" if needs_description else ""
+    group.add_argument(
+        "--description",
+        metavar="TEXT",
+        required=needs_description,
+        help=f"what it is for{found}",
+    )
     group.add_argument("--privileges", metavar="TEXT", help="as the API takes them: sview:*,list:*")
     group.add_argument(
         "--privilege",
@@ -128,8 +146,8 @@ def add_fields(parser: Parser, *, new: bool) -> None:
     group.add_argument(
         "--expiry",
         metavar="TIME",
-        type=types.future,
-        help="when the token stops working: 2030-01-31T12:00:00Z, unix seconds, or +30d",
+        type=instant,
+        help=f"when the token stops working: {instants}",
     )
 
 
@@ -174,6 +192,7 @@ def _add_create(parser: Parser) -> None:
     parser.add_argument(
         "--start-session", action="store_true", help="start a session with the new token as well"
     )
+    token_file.add_file(parser)
     add_output(parser, secrets=False)
     add_account(parser)
     add_network(parser)
@@ -183,42 +202,77 @@ def _create(args: argparse.Namespace) -> int:
     fields = asked_fields(args)
     if fields.get("session_type") == "UNSET":
         fields["session_type"] = None
+    path = token_file.path_of(args)
     client = admin_client(args)
     lint(fields.get("session_privileges"), PROGRAM)
     if args.dry_run:
         print_request(client, "appToken.add", client.preview_add(**fields), args.format)
         return 0
-    token = creation(args, client, fields).make(lambda: client.add_token(**fields))
+    creating = creation(args, client, fields)
+    place = None if path is None else token_file.Reserved(path, replaces=args.force)
+    with place or nullcontext():
+        token = creating.make(lambda: client.add_token(**fields))
+        if place is not None:
+            place.write(token)
+    in_the_open = path is None
     if not args.start_session:
-        _print_token(args, token, show_secrets=True)
+        _print_token(args, token, show_secrets=in_the_open)
         return 0
     try:
         session = exchange(client, token)
     except KalturaError:
         # The token is there all the same, and nobody could tell its value later.
-        _print_token(args, token, show_secrets=True)
+        _print_token(args, token, show_secrets=in_the_open)
         raise
     warn_of_dropped(session, PROGRAM)
     if args.quiet:
         print(token.id)
     else:
         print_token(
-            token_fields(token, show_secrets=True), args.format, session=session_fields(session)
+            token_fields(token, show_secrets=in_the_open),
+            args.format,
+            session=session_fields(session),
         )
     return 0
 
 
 def _add_get(parser: Parser) -> None:
-    parser.add_argument("id", metavar="ID", type=types.token_id, help="the token's id")
+    parser.add_argument("ids", metavar="ID", type=types.token_id, nargs="+", help="the tokens' ids")
     add_output(parser, secrets=True)
     add_account(parser)
     add_network(parser)
 
 
 def _get(args: argparse.Namespace) -> int:
-    token = admin_client(args).get_token(args.id, response_profile=_without_value(args))
-    _print_token(args, token, show_secrets=args.show_secrets)
-    return 0
+    ids = distinct(args.ids)
+    client = admin_client(args)
+
+    def read(token_id: str) -> _native.AppToken:
+        return client.get_token(token_id, response_profile=_without_value(args))
+
+    if len(ids) == 1:
+        _print_token(args, read(ids[0]), show_secrets=args.show_secrets)
+        return 0
+    return _each_token(args, ids, read, "is not shown")
+
+
+def _each_token(
+    args: argparse.Namespace,
+    ids: list[str],
+    do: Callable[[str], _native.AppToken],
+    not_done: str,
+    maybe: str = "",
+) -> int:
+    """Does it for several tokens and prints each as it then is."""
+    with TokenReport(args.format if not args.quiet else "none") as report:
+
+        def do_and_print(token_id: str) -> None:
+            token = do(token_id)
+            if args.quiet:
+                print(token.id, flush=True)
+            report.add(token_fields(token, show_secrets=args.show_secrets))
+
+        return each(ids, do_and_print, not_done, maybe)
 
 
 def _without_value(args: argparse.Namespace) -> _native.ResponseProfile | None:
@@ -229,8 +283,23 @@ def _without_value(args: argparse.Namespace) -> _native.ResponseProfile | None:
 _STATUSES = {"DISABLED": 1, "ACTIVE": 2, "DELETED": 3}
 
 
+def some(text: str) -> str:
+    """A text to look for, which an empty one is not: such as a script's variable that was never
+    set.
+    """
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty")
+    return text
+
+
 def _add_list(parser: Parser) -> None:
     group = parser.add_argument_group("which tokens")
+    group.add_argument(
+        "--description",
+        metavar="TEXT",
+        type=some,
+        help="whose description holds this text, in capitals or not",
+    )
     group.add_argument(
         "--id",
         metavar="ID",
@@ -256,21 +325,34 @@ def _add_list(parser: Parser) -> None:
     group.add_argument("--user", metavar="ID", help="whose sessions have this user")
     group.add_argument("--hash-type", type=types.upper, choices=HASH_TYPES)
     group.add_argument("--session-type", type=types.upper, choices=("USER", "ADMIN"))
+    group = parser.add_argument_group("order (otherwise: oldest first, as they come)")
+    group.add_argument("--limit", metavar="NUMBER", type=types.whole_number, help="so many at most")
+    either = group.add_mutually_exclusive_group()
+    either.add_argument(
+        "--newest-first", action="store_true", help="the same as --order-by=-createdAt"
+    )
+    either.add_argument(
+        "--order-by",
+        metavar="FIELD",
+        choices=tuple(_ORDERS),
+        help=f"{', '.join(_ORDERS)}, as --order-by=...",
+    )
     group = parser.add_argument_group("one page in place of all tokens")
     group.add_argument("--page-size", metavar="NUMBER", type=types.count, help="1 to 500")
     group.add_argument("--page-index", metavar="NUMBER", type=types.count, help="from 1")
-    group.add_argument(
-        "--order-by",
-        metavar="FIELD",
-        choices=("+createdAt", "-createdAt", "+updatedAt", "-updatedAt"),
-        help="order of the page: +createdAt, -createdAt, +updatedAt, -updatedAt, as --order-by=...",
-    )
     add_output(parser, secrets=True)
     add_account(parser)
     add_network(parser)
 
 
+_ORDERS = {
+    "+createdAt": ("created_at", False),
+    "-createdAt": ("created_at", True),
+    "+updatedAt": ("updated_at", False),
+    "-updatedAt": ("updated_at", True),
+}
 _STREAMED = ("csv", "jsonl")
+_LARGEST_PAGE = 500
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -285,36 +367,97 @@ def _list(args: argparse.Namespace) -> int:
         "hash_type_equal": args.hash_type,
         "session_type_equal": args.session_type,
     }
+    if args.newest_first:
+        args.order_by = "-createdAt"
     one_page = args.page_size is not None or args.page_index is not None
-    if args.order_by and not one_page:
-        raise ConfigError(
-            "--order-by: all tokens come oldest first", hint="add --page-size for one page in order"
-        )
+    if one_page:
+        for option in ("description", "limit"):
+            if getattr(args, option) is not None:
+                raise ConfigError(
+                    f"--{option} is for all tokens, and --page-size and --page-index give one page",
+                    hint="give one of the two",
+                )
     client = admin_client(args)
-    tokens: Iterator[_native.AppToken]
     if one_page:
         index = 1 if args.page_index is None else args.page_index
         page = client.list_tokens(
-            page_size=500 if args.page_size is None else args.page_size,
+            page_size=_LARGEST_PAGE if args.page_size is None else args.page_size,
             page_index=index,
             order_by=args.order_by,
             with_secrets=args.show_secrets,
             **filters,
         )
-        tokens = iter(page.tokens)
+        tokens: Iterator[_native.AppToken] = iter(page.tokens)
         note(f"page {index}: {len(page.tokens)} of {page.total_count} tokens")
     else:
-        tokens = client.tokens(with_secrets=args.show_secrets, **filters)
-        tokens = with_progress(tokens, "tokens", streamed=args.quiet or args.format in _STREAMED)
-    if args.quiet:
+        tokens = _all_tokens(args, client, filters)
+    count = 0
+
+    def counted() -> Iterator[_native.AppToken]:
+        nonlocal count
         for token in tokens:
+            count += 1
+            yield token
+
+    if args.quiet:
+        for token in counted():
             print(token.id)
     else:
         rows: Iterator[Fields] = (
-            token_fields(token, show_secrets=args.show_secrets) for token in tokens
+            token_fields(token, show_secrets=args.show_secrets) for token in counted()
         )
         print_tokens(rows, args.format)
+    if not count and not one_page and sys.stderr.isatty():
+        asked = args.description or any(value is not None for value in filters.values())
+        note(f"{PROGRAM}: {'no token is like that' if asked else 'the account has no token'}")
     return 0
+
+
+def _all_tokens(
+    args: argparse.Namespace, client: _native.Client, filters: dict[str, Any]
+) -> Iterator[_native.AppToken]:
+    """The tokens in the order that is asked for. All of them exactly once come oldest first alone,
+    so another order is made here of all of them.
+    """
+    from itertools import islice
+
+    few = _first_page(args, client, filters)
+    if few is not None:
+        return iter(few)
+    walk: Iterator[_native.AppToken] = client.tokens(with_secrets=args.show_secrets, **filters)
+    if args.description is not None:
+        text = args.description.casefold()
+        walk = (token for token in walk if text in (token.description or "").casefold())
+    streamed = args.order_by is None and (args.quiet or args.format in _STREAMED)
+    if args.order_by is None:
+        return with_progress(islice(walk, args.limit), "tokens", streamed=streamed)
+    field, descending = _ORDERS[args.order_by]
+    found = list(with_progress(walk, "tokens", streamed=False))
+    if descending:
+        # Also among those of one second the later ones are first.
+        found.reverse()
+    found.sort(key=lambda token: getattr(token, field) or 0, reverse=descending)
+    return islice(iter(found), args.limit)
+
+
+def _first_page(
+    args: argparse.Namespace, client: _native.Client, filters: dict[str, Any]
+) -> tuple[_native.AppToken, ...] | None:
+    """The first tokens in the order that is asked for, by one request, where that tells them."""
+    if args.order_by is None or args.limit is None or args.limit > _LARGEST_PAGE:
+        return None
+    # These are looked for here, or asked for in portions.
+    if any(
+        given is not None
+        for given in (args.description, args.hash_type, args.session_type, args.id)
+    ):
+        return None
+    page = client.list_tokens(
+        page_size=args.limit, order_by=args.order_by, with_secrets=args.show_secrets, **filters
+    )
+    # Some servers put less on a page than they are asked for.
+    is_full = len(page.tokens) >= min(args.limit, page.total_count)
+    return page.tokens if is_full else None
 
 
 _CLEARABLE = {
@@ -328,7 +471,8 @@ _CLEARABLE = {
 
 
 def _add_update(parser: Parser) -> None:
-    parser.add_argument("id", metavar="ID", type=types.token_id, help="the token's id")
+    parser.add_argument("ids", metavar="ID", type=types.token_id, nargs="+", help="the tokens' ids")
+    parser.add_argument("--yes", action="store_true", help="do not ask before changing several")
     add_fields(parser, new=False)
     parser.add_argument(
         "--clear",
@@ -353,37 +497,59 @@ def _update(args: argparse.Namespace) -> int:
     if fields.get("session_type") == "UNSET":
         del fields["session_type"]
         clear.append("sessionType")
-    client = admin_client(args)
+    ids = distinct(args.ids)
+    account = Account(args)
+    client = account.client
     lint(fields.get("session_privileges"), PROGRAM)
+    # What cannot be sent is refused before the first of them is changed.
+    requests = [
+        ("appToken.update", client.preview_update(token_id, clear=clear, **fields))
+        for token_id in ids
+    ]
     if args.dry_run:
-        parameters = client.preview_update(args.id, clear=clear, **fields)
-        print_request(client, "appToken.update", parameters, args.format)
+        print_requests(client, requests, args.format)
         return 0
-    token = client.update_token(
-        args.id, clear=clear, response_profile=_without_value(args), **fields
-    )
-    if "hash_type" in fields:
-        note(f"{PROGRAM}: note: from now on the token is exchanged with {args.hash_type}")
-    _print_token(args, token, show_secrets=args.show_secrets)
+    if len(ids) > 1 and not args.yes:
+        confirm(
+            f"Change {len(ids)} tokens: {', '.join(ids)}?",
+            "several tokens are to be changed",
+            "add --yes to change them all",
+        )
+    account.tell()
+
+    def update(token_id: str) -> _native.AppToken:
+        token = client.update_token(
+            token_id, clear=clear, response_profile=_without_value(args), **fields
+        )
+        if "hash_type" in fields:
+            note(
+                f"{PROGRAM}: note: from now on the token is exchanged with {args.hash_type}: "
+                f"{token.id}"
+            )
+        return token
+
+    if len(ids) > 1:
+        return _each_token(args, ids, update, "was not changed", "may be changed")
+    _print_token(args, update(ids[0]), show_secrets=args.show_secrets)
     return 0
 
 
 def _add_delete(parser: Parser) -> None:
     parser.add_argument("ids", metavar="ID", type=types.token_id, nargs="+", help="the tokens' ids")
     parser.add_argument("--yes", action="store_true", help="do not ask before deleting several")
-    parser.add_argument("--quiet", action="store_true", help="print ids only")
+    add_output(parser, secrets=False)
     _add_dry_run(parser)
     add_account(parser)
     add_network(parser)
 
 
 def _delete(args: argparse.Namespace) -> int:
-    ids = list(dict.fromkeys(args.ids))
-    client = admin_client(args)
+    ids = distinct(args.ids)
+    account = Account(args)
+    client = account.client
     if args.dry_run:
-        for token_id in ids:
-            parameters = [("format", "1"), ("id", token_id)]
-            print_request(client, "appToken.delete", parameters, "table")
+        requests = [("appToken.delete", [("format", "1"), ("id", token_id)]) for token_id in ids]
+        print_requests(client, requests, args.format)
         return 0
     if len(ids) > 1 and not args.yes:
         confirm(
@@ -391,16 +557,28 @@ def _delete(args: argparse.Namespace) -> int:
             "several tokens are to be deleted",
             "add --yes to delete them all",
         )
-    code = 0
-    for token_id in ids:
-        try:
-            client.delete_token(token_id)
-        except ApiError as error:
-            fail(f"{PROGRAM}: error: {token_id} was not deleted: {error.message}", error.hint)
-            code = code or exit_code(error)
-        else:
-            print(token_id if args.quiet else f"deleted: {printable(token_id)}")
-    return code
+    account.tell()
+    with gone_report(args, "deleted") as report:
+
+        def delete(token_id: str) -> None:
+            try:
+                client.delete_token(token_id)
+            except KalturaError as error:
+                report.add({"id": token_id, "deleted": False, "error": error.message})
+                raise
+            report.add({"id": token_id, "deleted": True, "error": None})
+
+        return each(ids, delete, "was not deleted", "may be deleted")
+
+
+def gone_report(args: argparse.Namespace, word: str) -> Report:
+    """A report of tokens that are gone: what is not is said on stderr, and in documents as well."""
+
+    def lines(row: Fields) -> Iterator[str]:
+        if row[word]:
+            yield str(row["id"]) if args.quiet else f"{word}: {row['id']}"
+
+    return Report(args.format, lines)
 
 
 CREATE = Command(_add_create, _create)

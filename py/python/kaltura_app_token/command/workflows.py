@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import re
 import shlex
 import sys
@@ -13,20 +14,28 @@ import sys
 from kaltura_app_token import _native
 from kaltura_app_token._version import PROGRAM
 from kaltura_app_token.command import arguments as types
-from kaltura_app_token.command import tokens
+from kaltura_app_token.command import token_file, tokens
 from kaltura_app_token.command.account import HASH_TYPES, add_account, add_network, admin_client
 from kaltura_app_token.command.arguments import Command, Parser
 from kaltura_app_token.command.connect import lint
-from kaltura_app_token.command.output.fields import print_token, print_tokens, to_json, token_fields
+from kaltura_app_token.command.output.fields import (
+    print_documents,
+    print_token,
+    print_tokens,
+    token_fields,
+)
 from kaltura_app_token.command.output.run import confirm, fail, note
-from kaltura_app_token.command.output.table import display_width, print_csv, table, terminal_width
+from kaltura_app_token.command.output.table import display_width, table, terminal_width
 from kaltura_app_token.command.output.text import printable
+from kaltura_app_token.command.told import Account, distinct
 from kaltura_app_token.errors import ConfigError, exit_code
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
+
+    from kaltura_app_token.command.creation import Creation
 
 _FINDINGS = 6
 _NOT_FOUND = 3
@@ -69,14 +78,14 @@ def _add_ensure(parser: Parser) -> None:
         "calls at the same moment can both create a token. Both then settle on the older one\n"
         "and name the other."
     )
-    tokens.add_fields(parser, new=True)
-    for action in parser._actions:
-        if action.dest == "description":
-            action.required = True
-            action.help = "what it is for, by which it is found again"
-        elif action.dest == "expiry":
-            action.type = _instant
-            action.help = "when it stops working: 2030-01-31T12:00:00Z or unix seconds"
+    tokens.add_fields(
+        parser,
+        new=True,
+        needs_description=True,
+        instant=_instant,
+        instants="2030-01-31T12:00:00Z or unix seconds",
+    )
+    token_file.add_file(parser)
     tokens.add_output(parser, secrets=True)
     add_account(parser)
     add_network(parser)
@@ -86,10 +95,14 @@ def _ensure(args: argparse.Namespace) -> int:
     fields = tokens.asked_fields(args)
     if fields.get("session_type") == "UNSET":
         fields["session_type"] = None
+    path = token_file.path_of(args)
     client = admin_client(args)
     lint(fields.get("session_privileges"), PROGRAM)
     creation = tokens.creation(args, client, fields)
-    ensured = creation.make(lambda: _native.ensure(client, **fields))
+    if path is None:
+        ensured = creation.make(lambda: _native.ensure(client, **fields))
+    else:
+        ensured = _ensure_in_file(args, client, path, creation, fields)
     token = ensured.token
     note(f"{PROGRAM}: {'created' if ensured.created else 'found'} {token.id}")
     if ensured.duplicates:
@@ -103,11 +116,46 @@ def _ensure(args: argparse.Namespace) -> int:
         return 0
     if args.show_secrets and not ensured.created:
         token = client.get_token(token.id)
-    shown = token_fields(token, show_secrets=ensured.created or args.show_secrets)
-    if args.format in ("json", "jsonl"):
+    in_the_open = ensured.created and path is None
+    shown = token_fields(token, show_secrets=in_the_open or args.show_secrets)
+    if args.format != "table":
         shown["created"] = ensured.created
     print_token(shown, args.format)
     return 0
+
+
+def _ensure_in_file(
+    args: argparse.Namespace,
+    client: _native.Client,
+    path: str,
+    creation: Creation,
+    fields: dict[str, Any],
+) -> _native.Ensured:
+    """The token, its value in the file; one that holds this very token already stays as it is.
+
+    Raises:
+        ConfigError: The file holds something else.
+        OSError: It could not be written although a token was created, or holds another one.
+    """
+    held = None if args.force else token_file.held(path)
+    if held is not None:
+        known = token_file.is_there(client, held)
+        if known is None:
+            held = None
+        elif known.description != args.description:
+            raise token_file.still_needed(path, held)
+    with token_file.Reserved(path, replaces=args.force or os.path.exists(path)) as place:
+        ensured = creation.make(lambda: _native.ensure(client, **fields))
+        token = ensured.token
+        if held is not None and held.lower() != token.id.lower():
+            refusal = token_file.still_needed(path, held)
+            if ensured.created:
+                raise OSError(None, refusal.message)
+            raise refusal
+        if not ensured.created:
+            token = client.get_token(token.id)
+        place.write(token)
+    return ensured
 
 
 _SEVERITIES = ("low", "medium", "high")
@@ -159,7 +207,7 @@ def _audit(args: argparse.Namespace) -> int:
         session_type_equal=args.session_type,
     )
     worth_it = _SEVERITIES[_SEVERITIES.index(args.min_severity) :]
-    found = [
+    found: list[dict[str, Any]] = [
         {
             "severity": finding.severity,
             "id": finding.token_id,
@@ -174,15 +222,12 @@ def _audit(args: argparse.Namespace) -> int:
     if args.quiet:
         for token_id in dict.fromkeys(row["id"] for row in found):
             print(token_id)
-    elif args.format == "json":
-        print(to_json(found))
-    elif args.format == "jsonl":
-        for row in found:
-            print(to_json(row, indent=None))
+    elif args.format in ("json", "jsonl"):
+        print_documents(found, args.format)
     else:
         rows = [row | {"fix": shlex.join(row["fix"])} for row in found]
         if args.format == "csv":
-            print_csv(rows)
+            print_documents(rows, args.format)
         else:
             for line in _findings(rows, terminal_width()):
                 print(line)
@@ -209,13 +254,6 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _some(text: str) -> str:
-    if not text.strip():
-        # A script's variable that was never set is no wish to revoke all tokens without one.
-        raise argparse.ArgumentTypeError("is empty")
-    return text
-
-
 def _add_revoke(parser: Parser) -> None:
     parser.epilog = "The sessions that were started from a token end with it."
     parser.add_argument("ids", metavar="ID", type=types.token_id, nargs="*", help="the tokens' ids")
@@ -227,14 +265,16 @@ def _add_revoke(parser: Parser) -> None:
         help="created before then: 2024-01-31T12:00:00Z, unix seconds, or 90d (ago)",
     )
     group.add_argument(
-        "--description", metavar="TEXT", type=_some, help="with exactly this description"
+        "--description", metavar="TEXT", type=tokens.some, help="with exactly this description"
     )
-    group.add_argument("--user", metavar="ID", type=_some, help="whose sessions have this user")
+    group.add_argument(
+        "--user", metavar="ID", type=tokens.some, help="whose sessions have this user"
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument(
         "--dry-run", action="store_true", help="print the tokens, and revoke none of them"
     )
-    parser.add_argument("--quiet", action="store_true", help="print ids only")
+    tokens.add_output(parser, secrets=False)
     add_account(parser)
     add_network(parser)
 
@@ -254,35 +294,52 @@ def _revoke(args: argparse.Namespace) -> int:
             "give either ids or a filter",
             hint="the filter is made of --created-before, --description and --user",
         )
-    client = admin_client(args)
-    plan = _native.plan_revocation(client, ids=args.ids or None, **filters)
-    for token_id in plan.missing:
-        fail(f"{PROGRAM}: error: {token_id} was not revoked: the account has no such token")
-    code = _NOT_FOUND if plan.missing else 0
+    ids = distinct(args.ids)
+    account = Account(args)
+    client = account.client
+    plan = _native.plan_revocation(client, ids=ids or None, **filters)
+    code = 0
+    if plan.missing:
+        code = _NOT_FOUND
+        for token_id in plan.missing:
+            fail(f"{PROGRAM}: error: {token_id} was not revoked: the account has no such token")
     ids = [token.id for token in plan.tokens]
+    rows = (token_fields(token, show_secrets=False) for token in plan.tokens)
     if not ids:
         note(f"{PROGRAM}: there is no token to revoke")
-        return code
-    if args.dry_run and args.quiet:
-        print(*ids, sep="\n")
-        return code
-    with contextlib.redirect_stdout(sys.stdout if args.dry_run else sys.stderr):
-        print_tokens((token_fields(token, show_secrets=False) for token in plan.tokens), "table")
     if args.dry_run:
+        if args.quiet:
+            for token_id in ids:
+                print(token_id)
+        else:
+            print_tokens(rows, args.format)
         return code
-    if not args.yes:
-        confirm(
-            f"Revoke {_count(len(ids), 'token')}?",
-            f"{_count(len(ids), 'token')} would be revoked",
-            "add --yes to revoke without a question, or --dry-run to see what would be",
-        )
-    for at in range(0, len(ids), _AT_ONCE):
-        for token_id, error in _native.revoke(client, ids[at : at + _AT_ONCE]).items():
-            if error is None:
-                print(token_id if args.quiet else f"revoked: {printable(token_id)}", flush=True)
-            else:
-                fail(f"{PROGRAM}: error: {token_id} was not revoked: {error.message}", error.hint)
-                code = code or exit_code(error)
+    if ids:
+        with contextlib.redirect_stdout(sys.stderr):
+            print_tokens(rows, "table")
+        if not args.yes:
+            confirm(
+                f"Revoke {_count(len(ids), 'token')}?",
+                f"{_count(len(ids), 'token')} would be revoked",
+                "add --yes to revoke without a question, or --dry-run to see what would be",
+            )
+        account.tell()
+    with tokens.gone_report(args, "revoked") as report:
+        for token_id in plan.missing:
+            report.add({"id": token_id, "revoked": False, "error": "there is no such token"})
+        for at in range(0, len(ids), _AT_ONCE):
+            some = ids[at : at + _AT_ONCE]
+            try:
+                revoked = _native.revoke(client, some)
+            except KeyboardInterrupt:
+                note(f"{PROGRAM}: interrupted: {', '.join(some)} may be revoked")
+                raise
+            for token_id, error in revoked.items():
+                why = None if error is None else error.message
+                if error is not None:
+                    fail(f"{PROGRAM}: error: {token_id} was not revoked: {why}", error.hint)
+                    code = code or exit_code(error)
+                report.add({"id": token_id, "revoked": error is None, "error": why})
     return code
 
 

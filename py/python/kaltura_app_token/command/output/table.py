@@ -11,16 +11,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
-def print_csv(rows: Iterable[Mapping[str, object]]) -> None:
-    """Prints rows as CSV under a line of names; the first row says which."""
-    import csv
+class CsvWriter:
+    """Prints rows as CSV under a line of names, which the first row says."""
 
-    writer = None
+    def __init__(self) -> None:
+        import csv
+
+        self._writer = csv.writer(sys.stdout, lineterminator="\n")
+        self._is_first = True
+
+    def write(self, row: Mapping[str, object]) -> None:
+        """Prints a row."""
+        if self._is_first:
+            self._writer.writerow(row)
+            self._is_first = False
+        self._writer.writerow([_cell(value) for value in row.values()])
+
+
+def print_csv(rows: Iterable[Mapping[str, object]]) -> None:
+    """Prints rows as CSV under a line of names."""
+    writer = CsvWriter()
     for row in rows:
-        if writer is None:
-            writer = csv.writer(sys.stdout, lineterminator="\n")
-            writer.writerow(row)
-        writer.writerow([_cell(value) for value in row.values()])
+        writer.write(row)
 
 
 def _cell(value: object) -> object:
