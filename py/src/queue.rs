@@ -2,13 +2,14 @@
 //! answered through the loop's own futures. Nothing here runs on another thread than the loop's.
 
 use std::future::Future;
+#[cfg(unix)]
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use kaltura_app_token as core;
 use kaltura_app_token::blocking;
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
@@ -33,12 +34,19 @@ pub(crate) struct LoopQueue(Apart<Arc<core::Queue<Py<PyAny>, Convert>>>);
 impl LoopQueue {
     #[new]
     fn new(py: Python<'_>) -> PyResult<Self> {
+        if cfg!(not(unix)) {
+            return Err(PyNotImplementedError::new_err(
+                "event loops of this system watch no descriptors, which AsyncClient needs: \
+                 call the methods of a Client with asyncio.to_thread",
+            ));
+        }
         core::Queue::new(MANY)
             .or_raise(py)
             .map(|queue| Self(Apart::new(Arc::new(queue))))
     }
 
     /// The descriptor that is readable while a result waits.
+    #[cfg(unix)]
     fn fileno(&self, py: Python<'_>) -> PyResult<RawFd> {
         Ok(self.0.descriptor().or_raise(py)?.as_raw_fd())
     }

@@ -134,8 +134,11 @@ def _take_signals(handle: Callable[[int, FrameType | None], None]) -> dict[int, 
     before: dict[int, signal._HANDLER] = {}
     # Only the main thread has signals.
     with contextlib.suppress(ValueError):
-        # SIGHUP: the terminal or the connection to it is closed.
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # SIGHUP: the terminal or the connection to it is closed. Windows has none.
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is None:
+                continue
             if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
                 before[number] = signal.signal(number, handle)
     return before
@@ -150,6 +153,10 @@ def _at_most(seconds: float) -> Iterator[None]:
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise _TooLong
 
+    if not hasattr(signal, "setitimer"):
+        # Windows has no alarms: the client's own deadlines are the limit.
+        yield
+        return
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
