@@ -36,7 +36,6 @@ mod model;
 mod number_or_text;
 mod outage;
 mod privileges;
-#[cfg(unix)]
 mod queue;
 mod retry;
 mod seam;
@@ -63,7 +62,6 @@ pub use model::{
     TokenPage, TokenStatus, TokenUpdate,
 };
 pub use privileges::{PrivilegeLint, PrivilegeUse, Privileges};
-#[cfg(unix)]
 pub use queue::{Completion, Queue, Refused};
 pub use retry::RetryPolicy;
 pub use secret::Secret;

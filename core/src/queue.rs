@@ -7,6 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::future::{Future, poll_fn};
+#[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -127,6 +128,7 @@ impl<M: Send + 'static, T: Send + 'static> Queue<M, T> {
     ///
     /// # Errors
     /// `Forked` in a child.
+    #[cfg(unix)]
     pub fn descriptor(&self) -> Result<BorrowedFd<'_>> {
         self.shared().map(|shared| shared.signal.as_fd())
     }
@@ -394,13 +396,13 @@ impl Signal {
 }
 
 /// A descriptor that is readable while raised.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
 struct Signal {
     reader: std::io::PipeReader,
     writer: std::io::PipeWriter,
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
 impl Signal {
     fn new() -> std::io::Result<Self> {
         let (reader, writer) = std::io::pipe()?;
@@ -422,6 +424,26 @@ impl Signal {
         // Fails only when it is not raised, and then it is as it should be.
         let _ = rustix::io::read(&self.reader, &mut [0_u8; 1]);
     }
+}
+
+/// Where there are no descriptors, completions are waited for with [`Queue::next`].
+#[cfg(not(unix))]
+struct Signal;
+
+#[cfg(not(unix))]
+#[expect(
+    clippy::unnecessary_wraps,
+    clippy::unused_self,
+    reason = "the same signatures on every system"
+)]
+impl Signal {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    fn raise(&self) {}
+
+    fn lower(&self) {}
 }
 
 #[cfg(test)]

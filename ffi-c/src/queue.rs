@@ -6,6 +6,7 @@ use std::time::Duration;
 use kaltura_app_token as core;
 use kaltura_app_token::{Refused, blocking};
 use std::ffi::c_char;
+#[cfg(unix)]
 use std::os::fd::AsRawFd;
 
 use crate::boundary::{Caller, Failure, call, free, get};
@@ -84,11 +85,16 @@ pub unsafe extern "C" fn kat_queue_free(queue: *mut kat_queue) {
 }
 
 /// The descriptor to watch for reading: readable if and only if a completion waits. It is the queue's: never
-/// read from it and never close it. It is close-on-exec. -1 for NULL and in a child.
+/// read from it and never close it. It is close-on-exec. -1 for NULL, in a child, and on Windows, where
+/// completions are waited for with kat_queue_next.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kat_queue_fd(queue: *const kat_queue) -> i32 {
+    #[cfg(unix)]
     // SAFETY: the caller keeps the header's contract.
-    unsafe { get(queue, |queue| Some(queue.0.descriptor().ok()?.as_raw_fd())) }.unwrap_or(-1)
+    let descriptor = unsafe { get(queue, |queue| Some(queue.0.descriptor().ok()?.as_raw_fd())) };
+    #[cfg(not(unix))]
+    let (descriptor, _) = (None, queue);
+    descriptor.unwrap_or(-1)
 }
 
 /// How many calls are in flight, completed but not yet collected ones included.

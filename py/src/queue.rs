@@ -2,12 +2,13 @@
 //! Knows neither loops nor futures, which are `kaltura_app_token/aio.py`'s, and holds no object of theirs.
 
 use std::future::Future;
+#[cfg(unix)]
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
 use kaltura_app_token as core;
 use kaltura_app_token::blocking;
-use pyo3::exceptions::{PyBaseException, PyRuntimeError};
+use pyo3::exceptions::{PyBaseException, PyNotImplementedError, PyRuntimeError};
 use pyo3::prelude::*;
 
 use crate::apart::Apart;
@@ -32,12 +33,19 @@ pub(crate) struct LoopQueue(Apart<core::Queue<(), Convert>>);
 impl LoopQueue {
     #[new]
     fn new(py: Python<'_>) -> PyResult<Self> {
+        if cfg!(not(unix)) {
+            return Err(PyNotImplementedError::new_err(
+                "event loops of this system watch no descriptors, which AsyncClient needs: \
+                 call the methods of a Client with asyncio.to_thread",
+            ));
+        }
         core::Queue::new(MANY)
             .or_raise(py)
             .map(|queue| Self(Apart::new(queue)))
     }
 
     /// The descriptor that is readable while a result waits.
+    #[cfg(unix)]
     fn fileno(&self, py: Python<'_>) -> PyResult<RawFd> {
         Ok(self.0.descriptor().or_raise(py)?.as_raw_fd())
     }

@@ -7,9 +7,12 @@
 use std::path::Path;
 
 use super::disk::File;
-use crate::error::{Error, Result};
+#[cfg(unix)]
+use crate::error::Error;
+use crate::error::Result;
 
 /// Set to `1`, files are used whoever may have written them.
+#[cfg(unix)]
 const OVERRIDE: &str = "KALTURA_TRUST_FILES";
 
 /// What a file decides.
@@ -43,6 +46,7 @@ pub(crate) fn check(file: &File, path: &Path, steers: Steers) -> Result<Option<S
     }
 }
 
+#[cfg(unix)]
 fn refusal(path: &Path, why: &str, step: &str) -> Error {
     Error::config(format!("{} is not trusted: {why}", path.display()))
         .with_hint(format!("{step}, or set {OVERRIDE}=1 if it is meant"))

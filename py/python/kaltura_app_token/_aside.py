@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     _Reply = Callable[[object, BaseException | None], object]
 
+_HAS_MASKS = hasattr(signal, "pthread_sigmask")
+
 
 class Aside:
     """A function whose calls are made aside."""
@@ -24,7 +26,8 @@ class Aside:
         self._function = function
         # The thread that starts the calls is the library's own and blocks every signal. Programs
         # that the function starts would inherit that, and could not be ended.
-        self._signals = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        # Windows has no such masks.
+        self._signals = _HAS_MASKS and signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
     def start(self, arguments: list[str], reply: _Reply) -> None:
         """Starts a call; it replies with what it returned or raised."""
@@ -33,7 +36,8 @@ class Aside:
         ).start()
 
     def _call(self, arguments: list[str], reply: _Reply) -> None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, self._signals)
+        if self._signals is not False:
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._signals)
         try:
             result = self._function(*arguments)
         except BaseException as error:
