@@ -69,7 +69,11 @@ mod _native {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::interpreter::guard(module.py())?;
         #[cfg(debug_assertions)]
-        module.add("_Panics", module.py().get_type::<crate::panics::Panics>())?;
+        pyo3::prelude::PyAnyMethods::setattr(
+            module.as_any(),
+            "_Panics",
+            module.py().get_type::<crate::panics::Panics>(),
+        )?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

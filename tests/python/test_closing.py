@@ -33,6 +33,7 @@ def test_its_error_says_the_next_step_and_is_also_a_value_error(sandbox: Sandbox
     assert repr(client) == "Client(closed)"
 
 
+SOURCE = TokenSource.value("0_abcdefgh", "v")
 CALLS: dict[str, Callable[[kat.Client], object]] = {
     "a read": lambda client: client.get_token("0_abcdefgh"),
     "an exchange": lambda client: client.start_session("0_abcdefgh", "v"),
@@ -40,7 +41,6 @@ CALLS: dict[str, Callable[[kat.Client], object]] = {
     "a provider": lambda client: SessionProvider(client, SOURCE).get(),
     "a workflow": lambda client: kat.audit(client),
 }
-SOURCE = TokenSource.value("0_abcdefgh", "v")
 
 
 class TestClient:

@@ -272,7 +272,7 @@ impl Process {
     /// Ends every call, and lets no later one begin.
     pub(super) fn stop(&self) {
         if let Some(client) = self.client.as_ref().filter(|_| self.is_ours()) {
-            client.close();
+            client.sender().close();
         }
     }
 

@@ -101,24 +101,6 @@ impl Client {
         self.sender.cancel_all();
     }
 
-    /// Ends every call that is under way, of all clones of this client, and has every later one fail, both
-    /// with `Closed`. An `add_token` whose request had left says `OutcomeUnknown`.
-    ///
-    /// ```
-    /// use kaltura_app_token::{Client, ErrorKind};
-    ///
-    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-    /// let client = Client::builder().partner_id(102).build()?;
-    /// client.close();
-    /// let error = client.start_widget_session().await.unwrap_err();
-    /// assert_eq!(error.kind(), ErrorKind::Closed);
-    /// # Ok::<(), kaltura_app_token::Error>(())
-    /// # }).unwrap();
-    /// ```
-    pub fn close(&self) {
-        self.sender.close();
-    }
-
     /// Waits for work that can be cancelled, such as a [`Tokens::fill`], no longer than until this
     /// client's [`Cancel`] is triggered.
     ///
