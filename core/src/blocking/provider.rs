@@ -69,6 +69,9 @@ impl SessionProvider {
     /// What a call would answer at once: see [`crate::SessionProvider::at_hand`].
     #[must_use]
     pub fn at_hand(&self, key: &SessionKey, min_remaining: Duration) -> Option<Arc<CachedSession>> {
+        if self.client.is_closed() {
+            return None;
+        }
         let current = self.current.load();
         let current = current.as_ref().filter(|it| it.process.is_ours())?;
         current.provider.as_ref()?.at_hand(key, min_remaining)

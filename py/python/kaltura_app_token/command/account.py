@@ -5,6 +5,7 @@ settings come from, in their order. Which of them may be joined is the native ha
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import NamedTuple
 
@@ -439,3 +440,23 @@ def token_value(
         if settings.app_token is not None and fits:
             return settings.app_token, name
     return None
+
+
+def same_account(args: argparse.Namespace) -> list[str]:
+    """The options that bring another command to the same account: all that were given, without what
+    is secret in them.
+    """
+    names = (
+        *("service_url", "partner_id", "admin_secret_file", "ks_file", "user_id", "profile"),
+        *("config", "user_agent", "timeout", "max_retries", "proxy", "ca_file"),
+    )
+    given = {name: getattr(args, name) for name in names}
+    if args.proxy is not None:
+        # A name and a password in front of the host are left out.
+        given["proxy"] = re.sub(r"^([\w+.-]+://)?.*@", r"\1", args.proxy, flags=re.DOTALL)
+    if args.admin_session != "signed":
+        given["admin_session"] = args.admin_session
+    words = [
+        f"--{name.replace('_', '-')}={value}" for name, value in given.items() if value is not None
+    ]
+    return [*words, "--allow-http"] if args.allow_http else words

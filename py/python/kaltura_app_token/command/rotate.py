@@ -13,7 +13,7 @@ from kaltura_app_token import _native
 from kaltura_app_token._version import PROGRAM
 from kaltura_app_token.command import arguments as types
 from kaltura_app_token.command import token_file
-from kaltura_app_token.command.account import add_account, add_network, admin_client
+from kaltura_app_token.command.account import add_account, add_network, admin_client, same_account
 from kaltura_app_token.command.arguments import Command, Parser
 from kaltura_app_token.command.output.fields import Report, print_requests
 from kaltura_app_token.command.output.run import fail, note
@@ -21,7 +21,6 @@ from kaltura_app_token.command.output.text import printable
 from kaltura_app_token.command.rotation_progress import ENDED, Progress
 from kaltura_app_token.command.signals import Signals
 from kaltura_app_token.command.told import Account, distinct, each
-from kaltura_app_token.command.workflows import same_account
 from kaltura_app_token.errors import ConfigError, exit_code
 
 TYPE_CHECKING = False

@@ -173,7 +173,7 @@ def asked_fields(args: argparse.Namespace) -> dict[str, Any]:
 
 def creation(args: argparse.Namespace, client: _native.Client, fields: dict[str, Any]) -> Creation:
     """What tells of the token that is created with these fields, if its output cannot."""
-    from kaltura_app_token.command.workflows import same_account
+    from kaltura_app_token.command.account import same_account
 
     return Creation(
         PROGRAM,

@@ -7,7 +7,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import re
 import shlex
 import sys
 
@@ -15,7 +14,13 @@ from kaltura_app_token import _native
 from kaltura_app_token._version import PROGRAM
 from kaltura_app_token.command import arguments as types
 from kaltura_app_token.command import token_file, tokens
-from kaltura_app_token.command.account import HASH_TYPES, add_account, add_network, admin_client
+from kaltura_app_token.command.account import (
+    HASH_TYPES,
+    add_account,
+    add_network,
+    admin_client,
+    same_account,
+)
 from kaltura_app_token.command.arguments import Command, Parser
 from kaltura_app_token.command.connect import lint
 from kaltura_app_token.command.output.fields import (
@@ -40,26 +45,6 @@ if TYPE_CHECKING:
 _FINDINGS = 6
 _NOT_FOUND = 3
 """The exit code of the API's own answer about an unknown id."""
-
-
-def same_account(args: argparse.Namespace) -> list[str]:
-    """The options that bring another command to the same account: all that were given, without what
-    is secret in them.
-    """
-    names = (
-        *("service_url", "partner_id", "admin_secret_file", "ks_file", "user_id", "profile"),
-        *("config", "user_agent", "timeout", "max_retries", "proxy", "ca_file"),
-    )
-    given = {name: getattr(args, name) for name in names}
-    if args.proxy is not None:
-        # A name and a password in front of the host are left out.
-        given["proxy"] = re.sub(r"^([\w+.-]+://)?.*@", r"\1", args.proxy, flags=re.DOTALL)
-    if args.admin_session != "signed":
-        given["admin_session"] = args.admin_session
-    words = [
-        f"--{name.replace('_', '-')}={value}" for name, value in given.items() if value is not None
-    ]
-    return [*words, "--allow-http"] if args.allow_http else words
 
 
 def _instant(text: str) -> int:
