@@ -10,7 +10,7 @@ import time
 
 import pytest
 from conftest import NEW, Ended, Shell
-from kaltura_app_token._native import AppToken
+from kaltura_app_token.model import AppToken
 from kaltura_app_token.sandbox import Sandbox
 
 SEE = "import json, os, sys; print(json.dumps([sys.argv[1:], dict(os.environ)]))"

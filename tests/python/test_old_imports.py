@@ -97,7 +97,7 @@ with Sandbox() as sandbox:
     changed = manager.update_app_token(client, token.id, "yours", "")
     assert (changed.description, changed.session_privileges) == ("yours", "edit:*,list:*")
     assert [listed.id for listed in manager.list_app_tokens(client)] == [token.id]
-    assert manager.start_app_token_session(client, token).session_type_name == "USER"
+    assert str(manager.start_app_token_session(client, token).session_type) == "USER"
     manager.delete_app_token(client, token.id)
     assert manager.list_app_tokens(client) == []
     assert manager.wrap_text("one two", 4) == ["one", "two"]

@@ -39,6 +39,10 @@ from kaltura_app_token.command.output.table import table, terminal_width, wrap
 from kaltura_app_token.command.output.text import printable
 from kaltura_app_token.errors import ConfigError, KalturaError, exit_code
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kaltura_app_token.model import AppToken, Session
+
 __all__ = [
     "PRIVILEGE_HANDLERS",
     "build_privileges",
@@ -255,9 +259,7 @@ def start_admin_session(client: _native.Client, *, started: bool = False) -> str
     return session.ks.reveal()
 
 
-def create_app_token(
-    client: _native.Client, description: str | None, privileges: str
-) -> _native.AppToken:
+def create_app_token(client: _native.Client, description: str | None, privileges: str) -> AppToken:
     """Creates an app token of type USER with hash type SHA256.
 
     Raises:
@@ -266,9 +268,7 @@ def create_app_token(
     return client.add_token(description=description, session_privileges=privileges or None)
 
 
-def list_app_tokens(
-    client: _native.Client, *, with_secrets: bool = False
-) -> list[_native.AppToken]:
+def list_app_tokens(client: _native.Client, *, with_secrets: bool = False) -> list[AppToken]:
     """All app tokens of the account, their values only if asked for.
 
     Raises:
@@ -279,7 +279,7 @@ def list_app_tokens(
 
 def update_app_token(
     client: _native.Client, token_id: str, description: str | None, privileges: str
-) -> _native.AppToken:
+) -> AppToken:
     """Changes what is given, and nothing else.
 
     Raises:
@@ -299,7 +299,7 @@ def delete_app_token(client: _native.Client, token_id: str) -> None:
     client.delete_token(token_id)
 
 
-def start_app_token_session(client: _native.Client, token: _native.AppToken) -> _native.Session:
+def start_app_token_session(client: _native.Client, token: AppToken) -> Session:
     """Exchanges an app token for a session, which lives as long as the token allows.
 
     Raises:
@@ -474,19 +474,19 @@ def _update(client: _native.Client, args: argparse.Namespace, privileges: str) -
         _print_session(client, token)
 
 
-def _print_details(what: str, token: _native.AppToken) -> None:
+def _print_details(what: str, token: AppToken) -> None:
     print(f"{what} Description: {printable(token.description or '')}")
     print(f"{what} Session Privileges: {printable(token.session_privileges or '')}")
 
 
-def _print_session(client: _native.Client, token: _native.AppToken) -> None:
+def _print_session(client: _native.Client, token: AppToken) -> None:
     with _saying(f"Error starting a session with App Token with ID {token.id}: "):
         session = start_app_token_session(client, token)
     print(f"App Token Session KS: {session.ks.reveal()}")
     warn_of_dropped(session, PROGRAM)
 
 
-def _print_list(tokens: list[_native.AppToken], *, show_secrets: bool) -> None:
+def _print_list(tokens: list[AppToken], *, show_secrets: bool) -> None:
     if not tokens:
         print("No App Tokens found.")
         return

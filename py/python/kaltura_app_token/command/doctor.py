@@ -32,6 +32,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal
 
+    from kaltura_app_token.model import Session
+
     Status = Literal["ok", "problem", "skipped"]
 
 _FINDINGS = 6
@@ -102,7 +104,7 @@ class _Doctor:
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
         self.checks: list[Check] = []
-        self.widget: _native.Session | None = None
+        self.widget: Session | None = None
 
     def examine(self) -> None:
         found = self._configuration()
@@ -319,8 +321,8 @@ class _Doctor:
             self._problem("token", error)
             return False
         facts = [f"{token_id} is there", f"hash type {token.hash_type or 'SHA1'}"]
-        if token.session_type_name is not None:
-            facts.append(f"type {token.session_type_name}")
+        if token.session_type is not None:
+            facts.append(f"type {token.session_type}")
         expired = token.expiry is not None and 0 < token.expiry <= time.time()
         if token.expiry and not expired:
             facts.append(_expires(token.expiry))
@@ -355,7 +357,7 @@ class _Doctor:
 
     def _exchange(
         self, client: _native.Client, token_id: str, value: str | _native.Secret
-    ) -> _native.Session | None:
+    ) -> Session | None:
         wanted = self.args.hash_type
         try:
             session = self._start(client, token_id, value, wanted)
@@ -373,7 +375,7 @@ class _Doctor:
         token_id: str,
         value: str | _native.Secret,
         refusal: InvalidTokenHash,
-    ) -> _native.Session | None:
+    ) -> Session | None:
         wanted = self.args.hash_type
         for hash_type in account.HASH_TYPES:
             if hash_type == wanted:
@@ -404,7 +406,7 @@ class _Doctor:
 
     def _start(
         self, client: _native.Client, token_id: str, value: str | _native.Secret, hash_type: str
-    ) -> _native.Session:
+    ) -> Session:
         args = self.args
         return client.start_session(
             token_id,
@@ -412,23 +414,23 @@ class _Doctor:
             hash_type=cast("_native._HashType", hash_type),
             user_id=args.user,
             session_type=args.type,
-            expiry=args.expiry,
+            duration=args.expiry,
             privileges=args.privileges,
         )
 
-    def _session(self, session: _native.Session) -> None:
+    def _session(self, session: Session) -> None:
         user = f", user {session.user_id}" if session.user_id else ""
         if session.expiry is None:
-            self._ok("session", f"{session.session_type_name}{user}")
+            self._ok("session", f"{session.session_type}{user}")
         elif session.expiry <= time.time():
             self._problem(
                 "session",
-                f"{session.session_type_name}{user}, {_expires(session.expiry)}: at its start",
+                f"{session.session_type}{user}, {_expires(session.expiry)}: at its start",
                 "look at the session duration and the expiry of the token, and at the clock",
             )
         else:
             life = _expires(session.expiry)
-            self._ok("session", f"{session.session_type_name}{user}, {life}")
+            self._ok("session", f"{session.session_type}{user}, {life}")
         for dropped in session.dropped_privileges:
             self._problem(
                 "privileges",

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from kaltura_app_token.model import Rotated
+
 _ACTIVE = 2
 
 
@@ -251,7 +253,7 @@ def _run(
     journal: str,
     target: _Target,
     progress: Callable[[str, str], None],
-) -> list[_native.Rotated]:
+) -> list[Rotated]:
     if not ids:
         return _native.resume_rotations(
             client, journal=journal, sink=target.sink, undo=args.undo, progress=progress
@@ -334,7 +336,7 @@ def _same(words: Sequence[str], args: argparse.Namespace, target: _Target) -> li
     return [*words, *target.options, *same_account(args), *program]
 
 
-def _report(args: argparse.Namespace, outcomes: Sequence[_native.Rotated], target: _Target) -> int:
+def _report(args: argparse.Namespace, outcomes: Sequence[Rotated], target: _Target) -> int:
     """Says what came of each rotation: on stdout, unless that is where the tokens went."""
     code = 0
     documents: list[dict[str, object]] = []
@@ -375,14 +377,14 @@ def _report(args: argparse.Namespace, outcomes: Sequence[_native.Rotated], targe
     return code
 
 
-def _in_words(rotated: _native.Rotated) -> str:
+def _in_words(rotated: Rotated) -> str:
     if rotated.state == "undone":
         return f"{rotated.old_id} stays, and nothing new is left beside it"
     deleted = ", and the old one is deleted" if rotated.old_deleted else ""
     return f"{rotated.old_id} -> {rotated.new_id}{deleted}"
 
 
-def _failure(rotated: _native.Rotated, args: argparse.Namespace) -> str:
+def _failure(rotated: Rotated, args: argparse.Namespace) -> str:
     if args.undo:
         return f"the rotation of {rotated.old_id} was not undone"
     if rotated.state == "handed over":

@@ -22,6 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
+    from kaltura_app_token.model import Session
+
 _NOT_FOUND = 127
 _NOT_EXECUTABLE = 126
 
@@ -42,7 +44,7 @@ def add_request(parser: Parser) -> None:
     group.add_argument("--privileges", metavar="TEXT", help="what it may do beyond its token's")
 
 
-def _start(args: argparse.Namespace) -> tuple[_native.Client, _native.Session]:
+def _start(args: argparse.Namespace) -> tuple[_native.Client, Session]:
     found = account.places(args)
     settings = account.resolve(found, "exchange")
     token_id = account.token_id(args, found)
@@ -66,7 +68,7 @@ def _start(args: argparse.Namespace) -> tuple[_native.Client, _native.Session]:
         hash_type=args.hash_type,
         user_id=args.user,
         session_type=args.type,
-        expiry=args.expiry,
+        duration=args.expiry,
         privileges=args.privileges,
     )
     warn_of_dropped(session, PROGRAM)

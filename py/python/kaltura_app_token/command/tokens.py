@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kaltura_app_token.command.output.fields import Fields
+    from kaltura_app_token.model import AppToken
 
 
 def add_output(parser: Parser, *, secrets: bool) -> None:
@@ -57,7 +58,7 @@ def _add_dry_run(parser: Parser) -> None:
     )
 
 
-def _print_token(args: argparse.Namespace, token: _native.AppToken, *, show_secrets: bool) -> None:
+def _print_token(args: argparse.Namespace, token: AppToken, *, show_secrets: bool) -> None:
     if args.quiet:
         print(token.id)
     else:
@@ -291,7 +292,7 @@ def _list(args: argparse.Namespace) -> int:
             "--order-by: all tokens come oldest first", hint="add --page-size for one page in order"
         )
     client = admin_client(args)
-    tokens: Iterator[_native.AppToken]
+    tokens: Iterator[AppToken]
     if one_page:
         index = 1 if args.page_index is None else args.page_index
         page = client.list_tokens(

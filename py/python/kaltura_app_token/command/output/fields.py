@@ -11,7 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from kaltura_app_token._native import AppToken, Client, Session
+    from kaltura_app_token._native import Client
+    from kaltura_app_token.model import AppToken, Session
 
     Fields = dict[str, object]
 
@@ -26,8 +27,8 @@ def token_fields(token: AppToken, *, show_secrets: bool) -> Fields:
         "id": token.id,
         "token": value,
         "partnerId": token.partner_id,
-        "status": token.status,
-        "sessionType": token.session_type,
+        "status": _number(token.status),
+        "sessionType": _number(token.session_type),
         "sessionDuration": token.session_duration,
         "sessionPrivileges": token.session_privileges,
         "sessionUserId": token.session_user_id,
@@ -43,13 +44,18 @@ def session_fields(session: Session) -> Fields:
     """A session's fields, its KS in the clear: it is what was asked for."""
     return {
         "ks": session.ks.reveal(),
-        "sessionType": session.session_type,
+        "sessionType": _number(session.session_type),
         "userId": session.user_id,
         "expiry": session.expiry,
         "expiresAt": iso_time(session.expiry),
         "privileges": session.privileges,
         "droppedPrivileges": session.dropped_privileges,
     }
+
+
+def _number(value: int | None) -> int | None:
+    """The number of a member of an enumeration, which prints as its name."""
+    return None if value is None else int(value)
 
 
 _TIMES = {"expiry": "expiresAt", "createdAt": "createdAtTime", "updatedAt": "updatedAtTime"}
