@@ -14,7 +14,8 @@ BIN := $(VENV)/bin
 WHEELS := build/wheels
 # Pinned, so that a new release of a tool does not turn the build red. Building takes the first alone.
 BUILD_TOOLS := maturin==1.16.0
-TEST_TOOLS := pytest==9.2.0 mypy==2.4.1 ruff==0.17.6 uvloop==0.23.0 ziglang==0.17.1
+TEST_TOOLS := pytest==9.2.0 mypy==2.4.1 ruff==0.17.6 uvloop==0.23.0 ziglang==0.17.1 \
+  pydantic==2.14.4 fastapi==0.165.0 httpx==0.28.1
 # What the official client needs to be imported, which its package does not say.
 OFFICIAL_CLIENT := KalturaApiClient==23.10.0 lxml
 

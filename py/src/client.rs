@@ -8,20 +8,21 @@ use std::time::Duration;
 use kaltura_app_token as core;
 use kaltura_app_token::blocking;
 use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::import_exception;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::apart::Apart;
 use crate::call::make_call;
-use crate::convert::{DurationArg, InstantArg, SecretArg, SessionTypeArg, hash_type};
+use crate::convert::{Argument, Given, PrivilegeText, given};
 use crate::errors::OrRaise;
-use crate::fields::{core_profile, list_options, new_token, token_update};
+use crate::fields::{list_options, new_token, token_update};
 use crate::interpreter::Inside;
-use crate::model::{AppToken, ResponseProfile, Session, SessionInfo, TokenPage, not_picklable};
+use crate::model::{Built, TokenArg, TokenId, session, session_info, token, token_page};
 use crate::options::apply_options;
 use crate::queue::LoopQueue;
+use crate::secret::not_picklable;
 use crate::settings::Settings;
 use crate::walk::{Place, Tokens, Walk};
 
@@ -60,8 +61,8 @@ impl Client {
         &self,
         py: Python<'_>,
         call: impl FnOnce(core::Client) -> F + Send + 'static,
-        convert: fn(Python<'_>, T) -> PyResult<Py<PyAny>>,
-    ) -> PyResult<Py<PyAny>>
+        convert: fn(Python<'_>, T) -> Built,
+    ) -> Built
     where
         T: Send + 'static,
         F: Future<Output = core::Result<T>> + Send + 'static,
@@ -70,16 +71,8 @@ impl Client {
     }
 }
 
-pub(crate) fn token_object(py: Python<'_>, token: core::AppToken) -> PyResult<Py<PyAny>> {
-    AppToken(token).into_py_any(py)
-}
-
-pub(crate) fn session_object(py: Python<'_>, session: core::Session) -> PyResult<Py<PyAny>> {
-    Session(session).into_py_any(py)
-}
-
 #[expect(clippy::unnecessary_wraps, reason = "one of several conversions")]
-fn nothing(py: Python<'_>, (): ()) -> PyResult<Py<PyAny>> {
+fn nothing(py: Python<'_>, (): ()) -> Built {
     Ok(py.None())
 }
 
@@ -94,23 +87,24 @@ impl Client {
     )]
     fn new(
         py: Python<'_>,
-        partner_id: Option<i64>,
-        admin_secret: Option<SecretArg>,
-        ks: Option<SecretArg>,
-        service_url: Option<String>,
-        user_id: Option<String>,
-        admin_session_duration: Option<DurationArg>,
-        admin_privileges: Option<String>,
+        partner_id: Given<'_, '_>,
+        admin_secret: Given<'_, '_>,
+        ks: Given<'_, '_>,
+        service_url: Given<'_, '_>,
+        user_id: Given<'_, '_>,
+        admin_session_duration: Given<'_, '_>,
+        admin_privileges: Given<'_, '_>,
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
         let mut settings = core::Settings::new(core::Source::Explicit);
-        settings.partner_id = partner_id;
-        settings.admin_secret = admin_secret.map(|secret| secret.0);
-        settings.ks = ks.map(|secret| secret.0);
-        settings.service_url = service_url;
-        settings.user_id = user_id;
-        settings.admin_session_duration = admin_session_duration.map(|duration| duration.0);
-        settings.admin_privileges = admin_privileges;
+        settings.partner_id = given("partner_id", partner_id)?;
+        settings.admin_secret = given("admin_secret", admin_secret)?;
+        settings.ks = given("ks", ks)?;
+        settings.service_url = given("service_url", service_url)?;
+        settings.user_id = given("user_id", user_id)?;
+        settings.admin_session_duration = given("admin_session_duration", admin_session_duration)?;
+        let privileges: Option<PrivilegeText> = given("admin_privileges", admin_privileges)?;
+        settings.admin_privileges = privileges.map(|privileges| privileges.0);
         let builder = core::Client::builder().settings(settings);
         Self::build(py, apply_options(builder, options)?)
     }
@@ -147,13 +141,11 @@ impl Client {
     #[staticmethod]
     #[pyo3(signature = (**options))]
     fn from_env(py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let builder = apply_options(core::Client::builder(), options)?;
         let settings = core::Settings::from_env()
             .and_then(|settings| core::Settings::resolve(&[settings], core::Need::Exchange))
             .or_raise(py)?;
-        Self::build(
-            py,
-            apply_options(core::Client::builder().settings(settings), options)?,
-        )
+        Self::build(py, builder.settings(settings))
     }
 
     /// A client for what a `config.json` says; takes the options of the constructor.
@@ -166,20 +158,18 @@ impl Client {
     ///     Traceback (most recent call last):
     ///     kaltura_app_token.errors.ConfigError: Configuration file 'no-such-file.json' not found.
     #[staticmethod]
-    #[pyo3(signature = (path=PathBuf::from("config.json"), **options), text_signature = "(path='config.json', **options)")]
-    #[expect(clippy::needless_pass_by_value, reason = "Python hands the path over")]
+    #[pyo3(signature = (path=None, **options), text_signature = "(path='config.json', **options)")]
     fn from_config(
         py: Python<'_>,
-        path: PathBuf,
+        path: Given<'_, '_>,
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
+        let path = given("path", path)?.unwrap_or_else(|| PathBuf::from("config.json"));
+        let builder = apply_options(core::Client::builder(), options)?;
         let settings = core::Settings::from_config_file(&path)
             .and_then(|settings| core::Settings::resolve(&[settings], core::Need::Exchange))
             .or_raise(py)?;
-        Self::build(
-            py,
-            apply_options(core::Client::builder().settings(settings), options)?,
-        )
+        Self::build(py, builder.settings(settings))
     }
 
     fn __enter__(this: Py<Self>) -> Py<Self> {
@@ -256,6 +246,7 @@ impl Client {
             .or_raise(py)
     }
 
+    #[doc = concat!("add_token($self, *, ", new_fields!(), ", response_profile=None)\n--\n")]
     /// Creates a token. Its value is in the answer.
     ///
     /// The request is never sent a second time once it may have arrived. What is `None` is not sent.
@@ -265,7 +256,7 @@ impl Client {
     ///     hash_type: `None` leaves it to the server, which takes SHA1.
     ///     session_type: `None` lets whoever exchanges the token choose, ADMIN included.
     ///     session_duration: The longest life of its sessions: seconds or a `timedelta`.
-    ///     session_privileges: Such as `"sview:*,list:*"`.
+    ///     session_privileges: Such as `"sview:*,list:*"` or `["sview:*", "list:*"]`.
     ///     session_user_id: The user of its sessions.
     ///     expiry: When it stops working: unix seconds or an aware `datetime`; `None` for never.
     ///     response_profile: Which fields the answer is to carry.
@@ -277,47 +268,26 @@ impl Client {
     ///
     /// Example:
     ///     >>> token = client.add_token(description="nightly export", session_duration=3600)
-    ///     >>> token.session_duration, token.session_type_name, token.hash_type
-    ///     (3600, 'USER', 'SHA256')
+    ///     >>> token.session_duration, token.session_type, token.hash_type
+    ///     (3600, SessionType.USER, 'SHA256')
     ///     >>> token.token
     ///     Secret('****')
-    #[pyo3(signature = (*, description=None, hash_type=Some("SHA256"), session_type=Some(SessionTypeArg(core::SessionType::User)),
-        session_duration=None, session_privileges=None, session_user_id=None, expiry=None, response_profile=None),
-        text_signature = "($self, *, description=None, hash_type='SHA256', session_type='USER', session_duration=None, \
-        session_privileges=None, session_user_id=None, expiry=None, response_profile=None)")]
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "keyword arguments of a Python method"
-    )]
+    #[pyo3(signature = (*, response_profile=None, **fields), text_signature = None)]
     fn add_token(
         &self,
         py: Python<'_>,
-        description: Option<String>,
-        hash_type: Option<&str>,
-        session_type: Option<SessionTypeArg>,
-        session_duration: Option<DurationArg>,
-        session_privileges: Option<String>,
-        session_user_id: Option<String>,
-        expiry: Option<InstantArg>,
-        response_profile: Option<&Bound<'_, ResponseProfile>>,
-    ) -> PyResult<Py<PyAny>> {
-        let token = new_token(
-            description,
-            hash_type,
-            session_type,
-            session_duration,
-            session_privileges,
-            session_user_id,
-            expiry,
-        );
-        let profile = core_profile(response_profile);
+        response_profile: Given<'_, '_>,
+        fields: Option<&Bound<'_, PyDict>>,
+    ) -> Built {
+        let new = new_token(fields)?;
+        let profile = given("response_profile", response_profile)?;
         self.call(
             py,
             move |client| async move {
                 let profile = profile.as_ref();
-                client.add_token_with_profile(&token, profile).await
+                client.add_token_with_profile(&new, profile).await
             },
-            token_object,
+            token,
         )
     }
 
@@ -334,15 +304,18 @@ impl Client {
     fn get_token(
         &self,
         py: Python<'_>,
-        id: &str,
-        response_profile: Option<&Bound<'_, ResponseProfile>>,
-    ) -> PyResult<Py<PyAny>> {
-        let profile = core_profile(response_profile);
-        let id = id.to_owned();
+        id: &Bound<'_, PyAny>,
+        response_profile: Given<'_, '_>,
+    ) -> Built {
+        let TokenId(id) = Argument::read("id", id)?;
+        let profile = given("response_profile", response_profile)?;
         self.call(
             py,
-            move |client| async move { client.get_token_with_profile(&id, profile.as_ref()).await },
-            token_object,
+            move |client| async move {
+                let profile = profile.as_ref();
+                client.get_token_with_profile(&id, profile).await
+            },
+            token,
         )
     }
 
@@ -365,25 +338,27 @@ impl Client {
     ///     >>> page = client.list_tokens(page_size=10, order_by="-createdAt")
     ///     >>> page.total_count >= len(page.tokens)
     ///     True
-    #[pyo3(signature = (*, page_size=500, page_index=1, with_secrets=false, response_profile=None, **filters))]
+    #[pyo3(signature = (*, page_size=None, page_index=None, with_secrets=None, response_profile=None, **filters),
+        text_signature = "($self, *, page_size=500, page_index=1, with_secrets=False, response_profile=None, \
+        **filters)")]
     fn list_tokens(
         &self,
         py: Python<'_>,
-        page_size: u32,
-        page_index: u32,
-        with_secrets: bool,
-        response_profile: Option<&Bound<'_, ResponseProfile>>,
+        page_size: Given<'_, '_>,
+        page_index: Given<'_, '_>,
+        with_secrets: Given<'_, '_>,
+        response_profile: Given<'_, '_>,
         filters: Option<&Bound<'_, PyDict>>,
-    ) -> PyResult<Py<PyAny>> {
+    ) -> Built {
         let options = list_options(with_secrets, response_profile, filters)?;
         let pager = core::Pager {
-            page_size,
-            page_index,
+            page_size: given("page_size", page_size)?.unwrap_or(core::Pager::MAX_PAGE_SIZE),
+            page_index: given("page_index", page_index)?.unwrap_or(1),
         };
         self.call(
             py,
             move |client| async move { client.list_tokens(&options, pager).await },
-            |py, page| TokenPage::new(py, page)?.into_py_any(py),
+            token_page,
         )
     }
 
@@ -395,12 +370,13 @@ impl Client {
     /// Example:
     ///     >>> for token in client.tokens(session_type_equal="ADMIN"):
     ///     ...     print(token.id)
-    #[pyo3(signature = (*, with_secrets=false, response_profile=None, **filters))]
+    #[pyo3(signature = (*, with_secrets=None, response_profile=None, **filters),
+        text_signature = "($self, *, with_secrets=False, response_profile=None, **filters)")]
     fn tokens(
         &self,
         py: Python<'_>,
-        with_secrets: bool,
-        response_profile: Option<&Bound<'_, ResponseProfile>>,
+        with_secrets: Given<'_, '_>,
+        response_profile: Given<'_, '_>,
         filters: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Tokens> {
         let options = list_options(with_secrets, response_profile, filters)?;
@@ -409,12 +385,13 @@ impl Client {
     }
 
     /// A walk over all tokens whose pages are asked for through the queue.
-    #[pyo3(signature = (*, with_secrets=false, response_profile=None, **filters))]
+    #[pyo3(signature = (*, with_secrets=None, response_profile=None, **filters),
+        text_signature = "($self, *, with_secrets=False, response_profile=None, **filters)")]
     fn _walk(
         &self,
         py: Python<'_>,
-        with_secrets: bool,
-        response_profile: Option<&Bound<'_, ResponseProfile>>,
+        with_secrets: Given<'_, '_>,
+        response_profile: Given<'_, '_>,
         filters: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Walk> {
         let options = list_options(with_secrets, response_profile, filters)?;
@@ -426,7 +403,7 @@ impl Client {
     }
 
     /// The next tokens of a walk, at most a page of them; none at its end.
-    fn _next_tokens(&self, py: Python<'_>, walk: &Bound<'_, Walk>) -> PyResult<Py<PyAny>> {
+    fn _next_tokens(&self, py: Python<'_>, walk: &Bound<'_, Walk>) -> Built {
         let place = Arc::clone(&walk.get().0);
         let at_rest = place.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut tokens = at_rest.ok_or_else(|| {
@@ -443,15 +420,18 @@ impl Client {
             |py, place: Place| {
                 let mut walk = place.lock().unwrap_or_else(PoisonError::into_inner);
                 let page = walk.iter_mut().flat_map(core::Tokens::take_page);
-                page.map(AppToken).collect::<Vec<_>>().into_py_any(py)
+                page.map(|one| token(py, one))
+                    .collect::<PyResult<Vec<_>>>()?
+                    .into_py_any(py)
             },
         )
     }
 
+    #[doc = concat!("update_token($self, id, *, ", changed_fields!(), ", clear=(), response_profile=None)\n--\n")]
     /// Changes a token: only what is not `None` is sent, and `clear` sets fields to null.
     ///
     /// Args:
-    ///     id: The token's id.
+    ///     id: The token's id, or the `AppToken` itself.
     ///     clear: Fields by the API's names, such as `"expiry"` (never again) or `"sessionUserId"`.
     ///     others: As for `add_token`.
     ///
@@ -464,40 +444,18 @@ impl Client {
     ///     >>> token = client.update_token(token.id, description="b", clear=["sessionUserId"])
     ///     >>> token.description, token.session_user_id
     ///     ('b', None)
-    #[pyo3(signature = (id, *, description=None, hash_type=None, session_type=None, session_duration=None,
-        session_privileges=None, session_user_id=None, expiry=None, clear=Vec::new(), response_profile=None),
-        text_signature = "($self, id, *, description=None, hash_type=None, session_type=None, session_duration=None, \
-        session_privileges=None, session_user_id=None, expiry=None, clear=(), response_profile=None)")]
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "keyword arguments of a Python method"
-    )]
+    #[pyo3(signature = (id, *, clear=None, response_profile=None, **fields), text_signature = None)]
     fn update_token(
         &self,
         py: Python<'_>,
-        id: &str,
-        description: Option<String>,
-        hash_type: Option<&str>,
-        session_type: Option<SessionTypeArg>,
-        session_duration: Option<DurationArg>,
-        session_privileges: Option<String>,
-        session_user_id: Option<String>,
-        expiry: Option<InstantArg>,
-        clear: Vec<String>,
-        response_profile: Option<&Bound<'_, ResponseProfile>>,
-    ) -> PyResult<Py<PyAny>> {
-        let update = token_update(
-            description,
-            hash_type,
-            session_type,
-            session_duration,
-            session_privileges,
-            session_user_id,
-            expiry,
-            clear,
-        )?;
-        let profile = core_profile(response_profile);
-        let id = id.to_owned();
+        id: &Bound<'_, PyAny>,
+        clear: Given<'_, '_>,
+        response_profile: Given<'_, '_>,
+        fields: Option<&Bound<'_, PyDict>>,
+    ) -> Built {
+        let TokenId(id) = Argument::read("id", id)?;
+        let update = token_update(fields, clear)?;
+        let profile = given("response_profile", response_profile)?;
         self.call(
             py,
             move |client| async move {
@@ -506,80 +464,38 @@ impl Client {
                     .update_token_with_profile(&id, &update, profile)
                     .await
             },
-            token_object,
+            token,
         )
     }
 
+    #[doc = concat!("preview_add($self, *, ", new_fields!(), ")\n--\n")]
     /// What `add_token` would send, credentials masked; nothing is sent.
-    #[pyo3(signature = (*, description=None, hash_type=Some("SHA256"), session_type=Some(SessionTypeArg(core::SessionType::User)),
-        session_duration=None, session_privileges=None, session_user_id=None, expiry=None),
-        text_signature = "($self, *, description=None, hash_type='SHA256', session_type='USER', session_duration=None, \
-        session_privileges=None, session_user_id=None, expiry=None)")]
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "keyword arguments of a Python method"
-    )]
+    #[pyo3(signature = (**fields), text_signature = None)]
     fn preview_add(
         &self,
         py: Python<'_>,
-        description: Option<String>,
-        hash_type: Option<&str>,
-        session_type: Option<SessionTypeArg>,
-        session_duration: Option<DurationArg>,
-        session_privileges: Option<String>,
-        session_user_id: Option<String>,
-        expiry: Option<InstantArg>,
+        fields: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Vec<(String, String)>> {
-        let token = new_token(
-            description,
-            hash_type,
-            session_type,
-            session_duration,
-            session_privileges,
-            session_user_id,
-            expiry,
-        );
-        let preview = self
-            .open()?
-            .with_client(|client| client.preview_add(&token));
+        let new = new_token(fields)?;
+        let preview = self.open()?.with_client(|client| client.preview_add(&new));
         preview.and_then(|fields| fields).or_raise(py)
     }
 
+    #[doc = concat!("preview_update($self, id, *, ", changed_fields!(), ", clear=())\n--\n")]
     /// What `update_token` would send, credentials masked; nothing is sent.
-    #[pyo3(signature = (id, *, description=None, hash_type=None, session_type=None, session_duration=None,
-        session_privileges=None, session_user_id=None, expiry=None, clear=Vec::new()),
-        text_signature = "($self, id, *, description=None, hash_type=None, session_type=None, session_duration=None, \
-        session_privileges=None, session_user_id=None, expiry=None, clear=())")]
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "keyword arguments of a Python method"
-    )]
+    #[pyo3(signature = (id, *, clear=None, **fields), text_signature = None)]
     fn preview_update(
         &self,
         py: Python<'_>,
-        id: &str,
-        description: Option<String>,
-        hash_type: Option<&str>,
-        session_type: Option<SessionTypeArg>,
-        session_duration: Option<DurationArg>,
-        session_privileges: Option<String>,
-        session_user_id: Option<String>,
-        expiry: Option<InstantArg>,
-        clear: Vec<String>,
+        id: &Bound<'_, PyAny>,
+        clear: Given<'_, '_>,
+        fields: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Vec<(String, String)>> {
-        let update = token_update(
-            description,
-            hash_type,
-            session_type,
-            session_duration,
-            session_privileges,
-            session_user_id,
-            expiry,
-            clear,
-        )?;
+        let TokenId(id) = Argument::read("id", id)?;
+        let update = token_update(fields, clear)?;
         let preview = self
             .open()?
-            .with_client(|client| client.preview_update(id, &update));
+            .with_client(|client| client.preview_update(&id, &update));
         preview.and_then(|fields| fields).or_raise(py)
     }
 
@@ -591,8 +507,8 @@ impl Client {
     ///
     /// Example:
     ///     >>> client.delete_token(client.add_token().id)
-    fn delete_token(&self, py: Python<'_>, id: &str) -> PyResult<Py<PyAny>> {
-        let id = id.to_owned();
+    fn delete_token(&self, py: Python<'_>, id: &Bound<'_, PyAny>) -> Built {
+        let TokenId(id) = Argument::read("id", id)?;
         self.call(
             py,
             move |client| async move { client.delete_token(&id).await },
@@ -603,24 +519,26 @@ impl Client {
     /// Exchanges a token for a session. Needs the account and the token, no admin secret.
     ///
     /// Args:
-    ///     id: The token's id.
+    ///     id: The token: its id, or the `AppToken` itself, which brings value and hash type along.
     ///     token: Its value.
-    ///     hash_type: Its hash type.
+    ///     hash_type: Its hash type; SHA256 where nothing says otherwise.
     ///     user_id: The session's user; one on the token wins.
     ///     session_type: `"USER"` or `"ADMIN"`; one on the token wins.
-    ///     expiry: How long the session is to live: seconds or a `timedelta`; capped by the token.
-    ///     privileges: In addition to the token's; see `dropped_privileges` of the answer.
+    ///     duration: How long the session is to live: seconds or a `timedelta`; capped by the token.
+    ///     privileges: A text, or a list of them, in addition to the token's; see
+    ///         `dropped_privileges` of the answer.
     ///
     /// Raises:
+    ///     ConfigError: The token's value is not known.
     ///     InvalidTokenHash: Wrong value or hash type.
     ///     TokenNotFound, TokenNotActive, TokenExpired: The token cannot be exchanged.
     ///
     /// Example:
-    ///     >>> token = client.add_token(session_privileges="sview:*")
-    ///     >>> session = client.start_session(token.id, token.token, expiry=600, privileges="edit:*")
+    ///     >>> token = client.add_token(session_privileges=["sview:*", "list:*"])
+    ///     >>> session = client.start_session(token, duration=600, privileges="edit:*")
     ///     >>> session.dropped_privileges
-    ///     ['edit:*']
-    #[pyo3(signature = (id, token, *, hash_type="SHA256", user_id=None, session_type=None, expiry=None, privileges=None))]
+    ///     ('edit:*',)
+    #[pyo3(signature = (id, token=None, *, hash_type=None, user_id=None, session_type=None, duration=None, privileges=None))]
     #[expect(
         clippy::too_many_arguments,
         reason = "keyword arguments of a Python method"
@@ -628,32 +546,38 @@ impl Client {
     fn start_session(
         &self,
         py: Python<'_>,
-        id: &str,
-        token: SecretArg,
-        hash_type: &str,
-        user_id: Option<String>,
-        session_type: Option<SessionTypeArg>,
-        expiry: Option<DurationArg>,
-        privileges: Option<String>,
-    ) -> PyResult<Py<PyAny>> {
-        let mut request =
-            core::SessionRequest::new(id, token.0).hash_type(self::hash_type(hash_type));
-        if let Some(text) = user_id {
-            request = request.user_id(text);
+        id: &Bound<'_, PyAny>,
+        token: Given<'_, '_>,
+        hash_type: Given<'_, '_>,
+        user_id: Given<'_, '_>,
+        session_type: Given<'_, '_>,
+        duration: Given<'_, '_>,
+        privileges: Given<'_, '_>,
+    ) -> Built {
+        let known = TokenArg::read("id", id)?;
+        let hash_type = given("hash_type", hash_type)?.or(known.hash_type.clone());
+        let value = given("token", token)?.or(known.value.clone());
+        let value = value.ok_or_else(|| known.without_value(py))?;
+        let mut request = core::SessionRequest::new(known.id, value);
+        if let Some(hash_type) = hash_type {
+            request = request.hash_type(hash_type);
         }
-        if let Some(kind) = session_type {
-            request = request.session_type(kind.0);
+        if let Some(user_id) = given::<String>("user_id", user_id)? {
+            request = request.user_id(user_id);
         }
-        if let Some(duration) = expiry {
-            request = request.expiry(duration.0);
+        if let Some(kind) = given("session_type", session_type)? {
+            request = request.session_type(kind);
         }
-        if let Some(text) = privileges {
+        if let Some(life) = given("duration", duration)? {
+            request = request.expiry(life);
+        }
+        if let Some(PrivilegeText(text)) = given("privileges", privileges)? {
             request = request.privileges(text);
         }
         self.call(
             py,
             move |client| async move { client.start_session(&request).await },
-            session_object,
+            session,
         )
     }
 
@@ -665,11 +589,11 @@ impl Client {
     /// Example:
     ///     >>> client.start_widget_session().ks
     ///     Secret('****')
-    fn start_widget_session(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    fn start_widget_session(&self, py: Python<'_>) -> Built {
         self.call(
             py,
             |client| async move { client.start_widget_session().await },
-            session_object,
+            session,
         )
     }
 
@@ -679,13 +603,13 @@ impl Client {
     ///     ApiError: `START_SESSION_ERROR`: partner id and secret do not belong together.
     ///
     /// Example:
-    ///     >>> client.start_admin_session().session_type_name
-    ///     'ADMIN'
-    fn start_admin_session(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    ///     >>> client.start_admin_session().session_type
+    ///     SessionType.ADMIN
+    fn start_admin_session(&self, py: Python<'_>) -> Built {
         self.call(
             py,
             |client| async move { client.start_admin_session().await },
-            session_object,
+            session,
         )
     }
 
@@ -695,19 +619,15 @@ impl Client {
     ///     ConfigError: The client has no partner id or no admin secret.
     ///
     /// Example:
-    ///     >>> client.sign_admin_session().session_type_name
-    ///     'ADMIN'
-    #[pyo3(signature = (*, version=2))]
-    fn sign_admin_session(&self, py: Python<'_>, version: u8) -> PyResult<Session> {
-        let version = match version {
-            1 => core::KsVersion::V1,
-            2 => core::KsVersion::V2,
-            _ => return Err(PyValueError::new_err("version is neither 1 nor 2")),
-        };
+    ///     >>> client.sign_admin_session().session_type
+    ///     SessionType.ADMIN
+    #[pyo3(signature = (*, version=None), text_signature = "($self, *, version=2)")]
+    fn sign_admin_session(&self, py: Python<'_>, version: Given<'_, '_>) -> Built {
+        let version = given("version", version)?.unwrap_or_default();
         let signed = self
             .open()?
             .with_client(|client| client.sign_admin_session(version));
-        signed.and_then(|session| session).or_raise(py).map(Session)
+        session(py, signed.and_then(|session| session).or_raise(py)?)
     }
 
     /// What the server reads from a session; without one, from the admin session itself.
@@ -717,15 +637,15 @@ impl Client {
     ///     PermissionDenied: The asking session is not an ADMIN one.
     ///
     /// Example:
-    ///     >>> client.session_info(client.start_widget_session().ks).session_type_name
-    ///     'USER'
+    ///     >>> client.session_info(client.start_widget_session().ks).session_type
+    ///     SessionType.USER
     #[pyo3(signature = (ks=None))]
-    fn session_info(&self, py: Python<'_>, ks: Option<SecretArg>) -> PyResult<Py<PyAny>> {
-        let ks = ks.map(|ks| ks.0);
+    fn session_info(&self, py: Python<'_>, ks: Given<'_, '_>) -> Built {
+        let ks = given("ks", ks)?;
         self.call(
             py,
             move |client| async move { client.session_info(ks.as_ref()).await },
-            |py, info| SessionInfo(info).into_py_any(py),
+            session_info,
         )
     }
 
@@ -739,10 +659,11 @@ impl Client {
     ///
     /// Example:
     ///     >>> client.end_session(client.start_admin_session().ks)
-    fn end_session(&self, py: Python<'_>, ks: SecretArg) -> PyResult<Py<PyAny>> {
+    fn end_session(&self, py: Python<'_>, ks: &Bound<'_, PyAny>) -> Built {
+        let ks = core::Secret::read("ks", ks)?;
         self.call(
             py,
-            move |client| async move { client.end_session(&ks.0).await },
+            move |client| async move { client.end_session(&ks).await },
             nothing,
         )
     }
@@ -761,6 +682,9 @@ impl Client {
 
     #[expect(clippy::unused_self, reason = "Python calls it on an instance")]
     fn __reduce__(&self) -> PyResult<()> {
-        Err(not_picklable("Client"))
+        Err(not_picklable(
+            "Client",
+            "make another from the same settings",
+        ))
     }
 }

@@ -73,17 +73,6 @@ fn system_error(error: &core::Error) -> Option<i32> {
     source.downcast_ref::<std::io::Error>()?.raw_os_error()
 }
 
-/// What is wrong with an argument, in one line that begins with its name.
-pub(crate) fn refused(py: Python<'_>, message: &str) -> PyErr {
-    let class = classes(py).and_then(|classes| classes.get_item("Config"));
-    let error = class.and_then(|class| class.map(|class| class.call1((message,))).transpose());
-    match error {
-        Ok(Some(error)) => PyErr::from_value(error),
-        Ok(None) => PyRuntimeError::new_err(message.to_owned()),
-        Err(broken) => broken,
-    }
-}
-
 /// `?` from the core's results to Python's.
 pub(crate) trait OrRaise<T> {
     fn or_raise(self, py: Python<'_>) -> PyResult<T>;

@@ -1,239 +1,180 @@
 //! What needs no server: hashes, session strings, privileges, URLs.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kaltura_app_token as core;
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
-use crate::convert::{DurationArg, InstantArg, SecretArg, SessionTypeArg, datetime, hash_type};
+use crate::convert::{Argument, Given, Instant, PrivilegeText, config_error, given, one_of};
 use crate::errors::OrRaise;
-use crate::model::Secret;
+use crate::fill::build;
+use crate::model::{Built, each, ks_info};
+use crate::secret::Secret;
 
 /// The hash of a session followed by a token's value, as lower-case hex.
 #[pyfunction]
-#[pyo3(signature = (ks, token, hash_type="SHA256"))]
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "Python hands the arguments over"
-)]
+#[pyo3(signature = (ks, token, hash_type=None), text_signature = "(ks, token, hash_type='SHA256')")]
 pub(crate) fn token_hash(
     py: Python<'_>,
-    ks: SecretArg,
-    token: SecretArg,
-    hash_type: &str,
+    ks: &Bound<'_, PyAny>,
+    token: &Bound<'_, PyAny>,
+    hash_type: Given<'_, '_>,
 ) -> PyResult<String> {
-    let hash = core::token_hash(&self::hash_type(hash_type), &ks.0, &token.0).or_raise(py)?;
+    let ks = core::Secret::read("ks", ks)?;
+    let token = core::Secret::read("token", token)?;
+    let hash_type = given("hash_type", hash_type)?.unwrap_or(core::HashType::Sha256);
+    let hash = core::token_hash(&hash_type, &ks, &token).or_raise(py)?;
     Ok(hash.reveal().to_owned())
 }
 
-/// A session string as far as it could be read.
-#[pyclass(frozen, eq, module = "kaltura_app_token")]
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct KsInfo(core::KsInfo);
-
-#[pymethods]
-impl KsInfo {
-    #[getter]
-    fn version(&self) -> u8 {
-        match self.0.version {
-            core::KsVersion::V1 => 1,
-            core::KsVersion::V2 => 2,
-        }
-    }
-    #[getter]
-    fn verified(&self) -> bool {
-        self.0.verified
-    }
-    #[getter]
-    fn partner_id(&self) -> Option<i64> {
-        self.0.partner_id
-    }
-    #[getter]
-    fn session_type(&self) -> Option<i64> {
-        self.0.session_type.map(core::SessionType::value)
-    }
-    #[getter]
-    fn session_type_name(&self) -> Option<String> {
-        self.0.session_type.map(|kind| kind.to_string())
-    }
-    #[getter]
-    fn user_id(&self) -> Option<&str> {
-        self.0.user_id.as_deref()
-    }
-    #[getter]
-    fn expiry(&self) -> Option<i64> {
-        self.0.expiry
-    }
-    #[getter]
-    fn expires_at(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        datetime(py, self.0.expiry)
-    }
-    #[getter]
-    fn privileges(&self) -> Option<&str> {
-        self.0.privileges.as_deref()
-    }
-    #[getter]
-    fn master_partner_id(&self) -> Option<i64> {
-        self.0.master_partner_id
-    }
-    #[getter]
-    fn additional_data(&self) -> Option<&str> {
-        self.0.additional_data.as_deref()
-    }
-    #[getter]
-    fn random(&self) -> Option<&str> {
-        self.0.random.as_deref()
-    }
-
-    fn __repr__(&self) -> String {
-        format!(
-            "KsInfo(version={}, verified={}, partner_id={:?}, user_id={:?}, expiry={:?})",
-            self.version(),
-            if self.0.verified { "True" } else { "False" },
-            self.0.partner_id,
-            self.0.user_id,
-            self.0.expiry
-        )
-    }
-}
-
-#[derive(FromPyObject)]
-pub(crate) enum Expiry {
-    At(InstantArg),
-    In(DurationArg),
-}
-
 /// Signs a session with the admin secret; nothing is sent.
+///
+/// Args:
+///     secret: The account's admin secret, or its user secret.
+///     partner_id: The account.
+///     duration: How long the session lives: seconds or a `timedelta`. Either this or `expiry`.
+///     expiry: When it ends: unix seconds or an aware `datetime`.
+///     session_type: USER unless asked otherwise.
+///     user_id: Its user.
+///     privileges: A text, or a list of them.
+///     master_partner_id: The account on whose behalf it is used.
+///     additional_data: Any text that is to travel along.
+///     version: The format: 2, or 1 for what is old.
+///
+/// Example:
+///     >>> kat.sign_ks("any", partner_id=102, duration=3600, privileges=["list:*", "edit:*"])
+///     Secret('****')
 #[pyfunction]
-#[pyo3(signature = (secret, *, partner_id, expiry, session_type=None, user_id=None, privileges="",
-    master_partner_id=None, additional_data=None, version=2))]
+#[pyo3(signature = (secret, *, partner_id, duration=None, expiry=None, session_type=None, user_id=None,
+    privileges=None, master_partner_id=None, additional_data=None, version=None),
+    text_signature = "(secret, *, partner_id, duration=None, expiry=None, session_type=None, user_id=None, \
+    privileges='', master_partner_id=None, additional_data=None, version=2)")]
 #[expect(
     clippy::too_many_arguments,
-    clippy::needless_pass_by_value,
     reason = "keyword arguments of a Python function"
 )]
 pub(crate) fn sign_ks(
     py: Python<'_>,
-    secret: SecretArg,
-    partner_id: i64,
-    expiry: Expiry,
-    session_type: Option<SessionTypeArg>,
-    user_id: Option<String>,
-    privileges: &str,
-    master_partner_id: Option<i64>,
-    additional_data: Option<String>,
-    version: u8,
+    secret: &Bound<'_, PyAny>,
+    partner_id: &Bound<'_, PyAny>,
+    duration: Given<'_, '_>,
+    expiry: Given<'_, '_>,
+    session_type: Given<'_, '_>,
+    user_id: Given<'_, '_>,
+    privileges: Given<'_, '_>,
+    master_partner_id: Given<'_, '_>,
+    additional_data: Given<'_, '_>,
+    version: Given<'_, '_>,
 ) -> PyResult<Secret> {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
-    let expiry = match expiry {
-        Expiry::At(instant) => instant.0,
-        Expiry::In(duration) => core::Ks::expiry_at(
-            i64::try_from(now).unwrap_or(i64::MAX),
-            duration.0,
-            privileges,
-        ),
+    let secret = core::Secret::read("secret", secret)?;
+    let partner_id = i64::read("partner_id", partner_id)?;
+    let privileges: Option<PrivilegeText> = given("privileges", privileges)?;
+    let privileges = privileges.map_or_else(String::new, |privileges| privileges.0);
+    let life: Option<Duration> = given("duration", duration)?;
+    let end: Option<Instant> = given("expiry", expiry)?;
+    let expiry = match (life, end) {
+        (Some(life), None) => core::Ks::expiry_at(now(), life, &privileges),
+        (None, Some(end)) => end.0,
+        _ => {
+            let advice = "give either duration, how long it lives, or expiry, when it ends";
+            return Err(config_error(py, advice));
+        }
     };
     let fields = core::KsFields {
         partner_id,
-        user_id,
-        session_type: session_type.map_or(core::SessionType::User, |kind| kind.0),
+        user_id: given("user_id", user_id)?,
+        session_type: given("session_type", session_type)?.unwrap_or(core::SessionType::User),
         expiry,
-        privileges: privileges.to_owned(),
-        master_partner_id,
-        additional_data,
+        privileges,
+        master_partner_id: given("master_partner_id", master_partner_id)?,
+        additional_data: given("additional_data", additional_data)?,
     };
-    let version = match version {
-        1 => core::KsVersion::V1,
-        2 => core::KsVersion::V2,
-        _ => return Err(PyValueError::new_err("version is neither 1 nor 2")),
-    };
-    core::Ks::sign(&fields, &secret.0, version)
+    let version = given("version", version)?.unwrap_or_default();
+    core::Ks::sign(&fields, &secret, version)
         .or_raise(py)
         .map(Secret)
+}
+
+fn now() -> i64 {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Opens and verifies a session with the secrets that may have signed it.
 #[pyfunction]
 #[pyo3(signature = (ks, *secrets))]
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "Python hands the arguments over"
-)]
-pub(crate) fn open_ks(py: Python<'_>, ks: SecretArg, secrets: Vec<SecretArg>) -> PyResult<KsInfo> {
-    let secrets: Vec<_> = secrets.into_iter().map(|secret| secret.0).collect();
-    core::Ks::open(&ks.0, &secrets).or_raise(py).map(KsInfo)
+pub(crate) fn open_ks(
+    py: Python<'_>,
+    ks: &Bound<'_, PyAny>,
+    secrets: &Bound<'_, PyTuple>,
+) -> Built {
+    let ks = core::Secret::read("ks", ks)?;
+    let secrets = Vec::<core::Secret>::read("secrets", secrets)?;
+    ks_info(py, core::Ks::open(&ks, &secrets).or_raise(py)?)
 }
 
 /// Reads what a session shows to anybody.
 #[pyfunction]
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "Python hands the arguments over"
-)]
-pub(crate) fn describe_ks(py: Python<'_>, ks: SecretArg) -> PyResult<KsInfo> {
-    core::Ks::describe(&ks.0).or_raise(py).map(KsInfo)
-}
-
-/// One thing about privileges that will not work as it reads.
-#[pyclass(frozen, eq, get_all, module = "kaltura_app_token")]
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct PrivilegeLint {
-    rule: &'static str,
-    privilege: String,
-    message: String,
-}
-
-#[pymethods]
-impl PrivilegeLint {
-    fn __repr__(&self) -> String {
-        format!(
-            "PrivilegeLint({}, {:?}: {})",
-            self.rule, self.privilege, self.message
-        )
-    }
+pub(crate) fn describe_ks(py: Python<'_>, ks: &Bound<'_, PyAny>) -> Built {
+    let ks = core::Secret::read("ks", ks)?;
+    ks_info(py, core::Ks::describe(&ks).or_raise(py)?)
 }
 
 /// What will not work as it reads, and why.
 #[pyfunction]
-#[pyo3(signature = (text, r#use="token"))]
-pub(crate) fn lint_privileges(text: &str, r#use: &str) -> PyResult<Vec<PrivilegeLint>> {
-    let used = match r#use {
-        "token" => core::PrivilegeUse::Token,
-        "start_session" => core::PrivilegeUse::StartSession,
-        _ => {
-            return Err(PyValueError::new_err(
-                "use is neither 'token' nor 'start_session'",
-            ));
-        }
-    };
-    let lints = core::Privileges::parse(text).lint(used);
-    Ok(lints
-        .into_iter()
-        .map(|lint| PrivilegeLint {
-            rule: lint.rule,
-            privilege: lint.privilege,
-            message: lint.message,
-        })
-        .collect())
+#[pyo3(signature = (text, r#use=None), text_signature = "(text, use='token')")]
+pub(crate) fn lint_privileges<'py>(
+    py: Python<'py>,
+    text: &Bound<'py, PyAny>,
+    r#use: Given<'_, 'py>,
+) -> PyResult<Bound<'py, PyTuple>> {
+    const USES: &[(core::PrivilegeUse, &str)] = &[
+        (core::PrivilegeUse::Token, "token"),
+        (core::PrivilegeUse::StartSession, "start_session"),
+    ];
+    let text = PrivilegeText::read("text", text)?;
+    let used = r#use.map_or(Ok(core::PrivilegeUse::Token), |value| {
+        one_of("use", value, USES)
+    })?;
+    let lints = core::Privileges::parse(&text.0).lint(used);
+    each(py, lints, |py, lint| {
+        build!(
+            py,
+            PrivilegeLint {
+                rule: lint.rule,
+                privilege: lint.privilege,
+                message: lint.message,
+            }
+        )
+        .map(Bound::unbind)
+    })
 }
 
 /// The requested privileges that the granted ones do not hold in full.
 #[pyfunction]
-pub(crate) fn dropped_privileges(requested: &str, granted: &str) -> Vec<String> {
-    core::Privileges::dropped(&requested.into(), &granted.into())
+pub(crate) fn dropped_privileges<'py>(
+    py: Python<'py>,
+    requested: &Bound<'py, PyAny>,
+    granted: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let requested = PrivilegeText::read("requested", requested)?.0;
+    let granted = PrivilegeText::read("granted", granted)?.0;
+    let dropped = core::Privileges::dropped(&requested.as_str().into(), &granted.as_str().into());
+    PyTuple::new(py, dropped)
 }
 
 /// The service URL in the form in which it is used.
 #[pyfunction]
-#[pyo3(signature = (url, allow_http=false))]
+#[pyo3(signature = (url, allow_http=None), text_signature = "(url, allow_http=False)")]
 pub(crate) fn normalize_service_url(
     py: Python<'_>,
-    url: &str,
-    allow_http: bool,
+    url: &Bound<'_, PyAny>,
+    allow_http: Given<'_, '_>,
 ) -> PyResult<String> {
-    core::normalize_service_url(url, allow_http).or_raise(py)
+    let url = String::read("url", url)?;
+    let allow_http = given("allow_http", allow_http)?.unwrap_or_default();
+    core::normalize_service_url(&url, allow_http).or_raise(py)
 }

@@ -9,13 +9,17 @@
     reason = "docstrings are written for Python's help()"
 )]
 
+// First, for its macros.
+#[macro_use]
+mod fields;
+
 mod apart;
 mod aside;
 mod call;
 mod client;
 mod convert;
 mod errors;
-mod fields;
+mod fill;
 mod interpreter;
 mod ks;
 mod logging;
@@ -24,9 +28,11 @@ mod options;
 #[cfg(debug_assertions)]
 mod panics;
 mod patience;
+mod profile;
 mod provider;
 mod queue;
 mod sandbox;
+mod secret;
 mod settings;
 mod walk;
 mod workflows;
@@ -42,13 +48,13 @@ mod _native {
     use crate::client::Client;
     #[pymodule_export]
     use crate::ks::{
-        KsInfo, PrivilegeLint, describe_ks, dropped_privileges, lint_privileges,
-        normalize_service_url, open_ks, sign_ks, token_hash,
+        describe_ks, dropped_privileges, lint_privileges, normalize_service_url, open_ks, sign_ks,
+        token_hash,
     };
     #[pymodule_export]
-    use crate::model::{AppToken, ResponseProfile, Secret, Session, SessionInfo, TokenPage};
-    #[pymodule_export]
     use crate::patience::tell_of_waits;
+    #[pymodule_export]
+    use crate::profile::ResponseProfile;
     #[pymodule_export]
     use crate::provider::{SessionProvider, TokenSource};
     #[pymodule_export]
@@ -56,13 +62,14 @@ mod _native {
     #[pymodule_export]
     use crate::sandbox::{Sandbox, sandbox_main};
     #[pymodule_export]
+    use crate::secret::Secret;
+    #[pymodule_export]
     use crate::settings::{Settings, read_configuration};
     #[pymodule_export]
     use crate::walk::{Tokens, Walk};
     #[pymodule_export]
     use crate::workflows::{
-        Audit, Ensured, Finding, RevocationPlan, Rotated, Sink, audit, ensure, plan_revocation,
-        resume_rotations, revoke, rotate,
+        Sink, audit, ensure, plan_revocation, resume_rotations, revoke, rotate,
     };
 
     #[pymodule_init]

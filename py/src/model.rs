@@ -1,387 +1,271 @@
-//! Tokens, sessions and secrets as frozen Python classes. No `repr` shows a credential, and what holds
-//! one refuses to be pickled.
+//! What the core answers, as the classes of `kaltura_app_token/model.py`; and what is read back of them.
+
+use std::vec::IntoIter;
 
 use kaltura_app_token as core;
-use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyTuple, PyType};
 
-use crate::convert::{SecretArg, datetime};
+use crate::convert::{Argument, config_error};
+use crate::fill::build;
+use crate::secret::Secret;
 
-/// A credential.
-#[pyclass(frozen, eq, module = "kaltura_app_token")]
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(pub(crate) core::Secret);
+pub(crate) type Built = PyResult<Py<PyAny>>;
 
-#[pymethods]
-impl Secret {
-    #[new]
-    fn new(value: SecretArg) -> Self {
-        Self(value.0)
-    }
-
-    /// The value itself. Whoever calls this answers for where it goes.
-    fn reveal(&self) -> &str {
-        self.0.reveal()
-    }
-
-    fn __bool__(&self) -> bool {
-        !self.0.is_empty()
-    }
-
-    #[expect(clippy::unused_self, reason = "Python calls it on an instance")]
-    fn __repr__(&self) -> &'static str {
-        "Secret('****')"
-    }
-
-    #[expect(clippy::unused_self, reason = "Python calls it on an instance")]
-    fn __str__(&self) -> &'static str {
-        "****"
-    }
-
-    #[expect(clippy::unused_self, reason = "Python calls it on an instance")]
-    fn __reduce__(&self) -> PyResult<()> {
-        Err(not_picklable("Secret"))
-    }
-}
-
-pub(crate) fn not_picklable(class: &str) -> PyErr {
-    PyTypeError::new_err(format!(
-        "{class} holds a credential and is not pickled: send its id, or reveal() what must travel"
-    ))
-}
-
-/// `Name(field=value, …)` without the fields that are unset.
-struct Repr(String);
-
-impl Repr {
-    fn new(class: &str) -> Self {
-        Self(format!("{class}("))
-    }
-
-    fn field<'py>(
-        mut self,
-        py: Python<'py>,
-        name: &str,
-        value: Option<impl IntoPyObjectExt<'py>>,
-    ) -> PyResult<Self> {
-        let Some(value) = value else { return Ok(self) };
-        let shown = value.into_bound_py_any(py)?.repr()?.to_string();
-        if !self.0.ends_with('(') {
-            self.0.push_str(", ");
+/// The member of an enumeration for a number; made by it when the number has no name.
+fn member<'py>(
+    py: Python<'py>,
+    known: &PyOnceLock<Py<PyDict>>,
+    class: &str,
+    number: i64,
+) -> PyResult<Bound<'py, PyAny>> {
+    let class = || py.import("kaltura_app_token.model")?.getattr(class);
+    let known = known.get_or_try_init(py, || {
+        let known = PyDict::new(py);
+        for member in class()?.try_iter()? {
+            let member = member?;
+            known.set_item(member.extract::<i64>()?, &member)?;
         }
-        self.0.push_str(name);
-        self.0.push('=');
-        self.0.push_str(&shown);
-        Ok(self)
-    }
-
-    fn end(mut self) -> String {
-        self.0.push(')');
-        self.0
+        PyResult::Ok(known.unbind())
+    })?;
+    match known.bind(py).get_item(number)? {
+        Some(member) => Ok(member),
+        None => class()?.call1((number,)),
     }
 }
 
-/// An application token.
-#[pyclass(frozen, eq, module = "kaltura_app_token")]
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct AppToken(pub(crate) core::AppToken);
-
-#[pymethods]
-impl AppToken {
-    #[getter]
-    fn id(&self) -> &str {
-        &self.0.id
-    }
-    #[getter]
-    fn token(&self) -> Option<Secret> {
-        self.0.token.clone().map(Secret)
-    }
-    #[getter]
-    fn partner_id(&self) -> Option<i64> {
-        self.0.partner_id
-    }
-    #[getter]
-    fn status(&self) -> Option<i64> {
-        self.0.status.map(core::TokenStatus::value)
-    }
-    #[getter]
-    fn status_name(&self) -> Option<String> {
-        self.0.status.map(|status| status.to_string())
-    }
-    #[getter]
-    fn session_type(&self) -> Option<i64> {
-        self.0.session_type.map(core::SessionType::value)
-    }
-    #[getter]
-    fn session_type_name(&self) -> Option<String> {
-        self.0.session_type.map(|kind| kind.to_string())
-    }
-    #[getter]
-    fn session_duration(&self) -> Option<i64> {
-        self.0.session_duration
-    }
-    #[getter]
-    fn session_privileges(&self) -> Option<&str> {
-        self.0.session_privileges.as_deref()
-    }
-    #[getter]
-    fn session_user_id(&self) -> Option<&str> {
-        self.0.session_user_id.as_deref()
-    }
-    #[getter]
-    fn hash_type(&self) -> Option<&str> {
-        self.0.hash_type.as_ref().map(core::HashType::as_str)
-    }
-    #[getter]
-    fn description(&self) -> Option<&str> {
-        self.0.description.as_deref()
-    }
-    #[getter]
-    fn expiry(&self) -> Option<i64> {
-        self.0.expiry
-    }
-    #[getter]
-    fn created_at(&self) -> Option<i64> {
-        self.0.created_at
-    }
-    #[getter]
-    fn updated_at(&self) -> Option<i64> {
-        self.0.updated_at
-    }
-    #[getter]
-    fn expires_at(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        datetime(py, self.0.expiry)
-    }
-
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(Repr::new("AppToken")
-            .field(py, "id", Some(self.id()))?
-            .field(py, "description", self.description())?
-            .field(py, "status", self.status_name())?
-            .field(py, "session_type", self.session_type_name())?
-            .field(py, "hash_type", self.hash_type())?
-            .field(py, "session_privileges", self.session_privileges())?
-            .field(py, "expiry", self.expiry())?
-            .field(py, "token", self.token())?
-            .end())
-    }
-
-    #[expect(clippy::unused_self, reason = "Python calls it on an instance")]
-    fn __reduce__(&self) -> PyResult<()> {
-        Err(not_picklable("AppToken"))
-    }
+fn session_type(
+    py: Python<'_>,
+    kind: Option<core::SessionType>,
+) -> PyResult<Option<Bound<'_, PyAny>>> {
+    static KNOWN: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+    kind.map(|kind| member(py, &KNOWN, "SessionType", kind.value()))
+        .transpose()
 }
 
-/// One page of tokens.
-#[pyclass(frozen, module = "kaltura_app_token")]
-pub(crate) struct TokenPage {
-    tokens: Py<PyTuple>,
-    total_count: i64,
+fn token_status(
+    py: Python<'_>,
+    status: Option<core::TokenStatus>,
+) -> PyResult<Option<Bound<'_, PyAny>>> {
+    static KNOWN: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+    status
+        .map(|status| member(py, &KNOWN, "TokenStatus", status.value()))
+        .transpose()
 }
 
-impl TokenPage {
-    pub(crate) fn new(py: Python<'_>, page: core::TokenPage) -> PyResult<Self> {
-        let total_count = page.total_count;
-        let tokens = page
-            .tokens
-            .into_iter()
-            .map(|token| Py::new(py, AppToken(token)));
-        let tokens = tokens.collect::<PyResult<Vec<_>>>()?;
-        Ok(Self {
-            tokens: PyTuple::new(py, tokens)?.unbind(),
-            total_count,
-        })
-    }
+pub(crate) fn token(py: Python<'_>, token: core::AppToken) -> Built {
+    build!(
+        py,
+        AppToken {
+            id: token.id,
+            token: token.token.map(Secret),
+            partner_id: token.partner_id,
+            status: token_status(py, token.status)?,
+            session_type: session_type(py, token.session_type)?,
+            session_duration: token.session_duration,
+            session_privileges: token.session_privileges,
+            session_user_id: token.session_user_id,
+            hash_type: token.hash_type.as_ref().map(core::HashType::as_str),
+            description: token.description,
+            expiry: token.expiry,
+            created_at: token.created_at,
+            updated_at: token.updated_at,
+        }
+    )
+    .map(Bound::unbind)
 }
 
-#[pymethods]
-impl TokenPage {
-    #[getter]
-    fn tokens(&self, py: Python<'_>) -> Py<PyTuple> {
-        self.tokens.clone_ref(py)
-    }
-    #[getter]
-    fn total_count(&self) -> i64 {
-        self.total_count
-    }
+/// A tuple of what each of these becomes.
+pub(crate) fn each<'py, T>(
+    py: Python<'py>,
+    all: impl IntoIterator<Item = T, IntoIter = IntoIter<T>>,
+    one: impl Fn(Python<'py>, T) -> Built,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let made = all.into_iter().map(|each| one(py, each));
+    PyTuple::new(py, made.collect::<PyResult<Vec<_>>>()?)
+}
 
-    fn __repr__(&self, py: Python<'_>) -> String {
-        let shown = self.tokens.bind(py).len();
-        format!(
-            "TokenPage({shown} tokens, total_count={})",
-            self.total_count
+pub(crate) fn token_page(py: Python<'_>, page: core::TokenPage) -> Built {
+    build!(
+        py,
+        TokenPage {
+            tokens: each(py, page.tokens, token)?,
+            total_count: page.total_count,
+        }
+    )
+    .map(Bound::unbind)
+}
+
+/// What a session was, by which a provider knows it again.
+#[pyclass(frozen, module = "kaltura_app_token._native")]
+pub(crate) struct Origin(core::Session);
+
+pub(crate) fn session(py: Python<'_>, session: core::Session) -> Built {
+    let origin = Origin(session.clone());
+    build!(
+        py,
+        Session {
+            ks: Secret(session.ks),
+            session_type: session_type(py, session.session_type)?,
+            partner_id: session.partner_id,
+            user_id: session.user_id,
+            expiry: session.expiry,
+            privileges: session.privileges,
+            dropped_privileges: PyTuple::new(py, session.dropped_privileges)?,
+            _origin: origin,
+        }
+    )
+    .map(Bound::unbind)
+}
+
+pub(crate) fn session_info(py: Python<'_>, info: core::SessionInfo) -> Built {
+    build!(
+        py,
+        SessionInfo {
+            session_type: session_type(py, info.session_type)?,
+            partner_id: info.partner_id,
+            user_id: info.user_id,
+            expiry: info.expiry,
+            privileges: info.privileges,
+        }
+    )
+    .map(Bound::unbind)
+}
+
+pub(crate) fn ks_info(py: Python<'_>, info: core::KsInfo) -> Built {
+    let version = match info.version {
+        core::KsVersion::V1 => 1,
+        core::KsVersion::V2 => 2,
+    };
+    build!(
+        py,
+        KsInfo {
+            version: version,
+            verified: info.verified,
+            partner_id: info.partner_id,
+            session_type: session_type(py, info.session_type)?,
+            user_id: info.user_id,
+            expiry: info.expiry,
+            privileges: info.privileges,
+            master_partner_id: info.master_partner_id,
+            additional_data: info.additional_data,
+            random: info.random,
+        }
+    )
+    .map(Bound::unbind)
+}
+
+fn class<'py>(
+    py: Python<'py>,
+    name: &str,
+    known: &'static PyOnceLock<Py<PyType>>,
+) -> PyResult<&'py Bound<'py, PyType>> {
+    known.import(py, "kaltura_app_token.model", name)
+}
+
+fn is_token(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    value.is_instance(class(value.py(), "AppToken", &CLASS)?)
+}
+
+/// A token: its id, or what a call answered, from which its value and its hash type are taken too.
+pub(crate) struct TokenArg {
+    pub(crate) id: String,
+    pub(crate) value: Option<core::Secret>,
+    pub(crate) hash_type: Option<core::HashType>,
+}
+
+impl TokenArg {
+    /// The refusal to exchange a token whose value nobody gave.
+    pub(crate) fn without_value(&self, py: Python<'_>) -> PyErr {
+        let id = &self.id;
+        config_error(
+            py,
+            format!(
+                "token: the value of {id:?} is missing: lists leave it on the server, get_token() has it"
+            ),
         )
     }
 }
 
-/// A session that was started.
-#[pyclass(frozen, eq, module = "kaltura_app_token")]
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Session(pub(crate) core::Session);
-
-#[pymethods]
-impl Session {
-    #[getter]
-    fn ks(&self) -> Secret {
-        Secret(self.0.ks.clone())
-    }
-    #[getter]
-    fn session_type(&self) -> Option<i64> {
-        self.0.session_type.map(core::SessionType::value)
-    }
-    #[getter]
-    fn session_type_name(&self) -> Option<String> {
-        self.0.session_type.map(|kind| kind.to_string())
-    }
-    #[getter]
-    fn partner_id(&self) -> Option<i64> {
-        self.0.partner_id
-    }
-    #[getter]
-    fn user_id(&self) -> Option<&str> {
-        self.0.user_id.as_deref()
-    }
-    #[getter]
-    fn expiry(&self) -> Option<i64> {
-        self.0.expiry
-    }
-    #[getter]
-    fn expires_at(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        datetime(py, self.0.expiry)
-    }
-    #[getter]
-    fn privileges(&self) -> Option<&str> {
-        self.0.privileges.as_deref()
-    }
-    #[getter]
-    fn dropped_privileges(&self) -> Vec<String> {
-        self.0.dropped_privileges.clone()
-    }
-
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(Repr::new("Session")
-            .field(py, "ks", Some(self.ks()))?
-            .field(py, "session_type", self.session_type_name())?
-            .field(py, "partner_id", self.partner_id())?
-            .field(py, "user_id", self.user_id())?
-            .field(py, "expiry", self.expiry())?
-            .field(py, "privileges", self.privileges())?
-            .end())
-    }
-
-    #[expect(clippy::unused_self, reason = "Python calls it on an instance")]
-    fn __reduce__(&self) -> PyResult<()> {
-        Err(not_picklable("Session"))
-    }
-}
-
-/// What the server reads from a session.
-#[pyclass(frozen, eq, module = "kaltura_app_token")]
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct SessionInfo(pub(crate) core::SessionInfo);
-
-#[pymethods]
-impl SessionInfo {
-    #[getter]
-    fn session_type(&self) -> Option<i64> {
-        self.0.session_type.map(core::SessionType::value)
-    }
-    #[getter]
-    fn session_type_name(&self) -> Option<String> {
-        self.0.session_type.map(|kind| kind.to_string())
-    }
-    #[getter]
-    fn partner_id(&self) -> Option<i64> {
-        self.0.partner_id
-    }
-    #[getter]
-    fn user_id(&self) -> Option<&str> {
-        self.0.user_id.as_deref()
-    }
-    #[getter]
-    fn expiry(&self) -> Option<i64> {
-        self.0.expiry
-    }
-    #[getter]
-    fn expires_at(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        datetime(py, self.0.expiry)
-    }
-    #[getter]
-    fn privileges(&self) -> Option<&str> {
-        self.0.privileges.as_deref()
-    }
-
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(Repr::new("SessionInfo")
-            .field(py, "session_type", self.session_type_name())?
-            .field(py, "partner_id", self.partner_id())?
-            .field(py, "user_id", self.user_id())?
-            .field(py, "expiry", self.expiry())?
-            .field(py, "privileges", self.privileges())?
-            .end())
-    }
-}
-
-/// Which fields an answer is to carry.
-#[pyclass(frozen, eq, module = "kaltura_app_token")]
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct ResponseProfile(pub(crate) core::ResponseProfile);
-
-#[pymethods]
-impl ResponseProfile {
-    /// Only these fields, by the API's names.
-    #[staticmethod]
-    #[pyo3(signature = (*fields))]
-    fn include(fields: Vec<String>) -> Self {
-        Self(core::ResponseProfile::Detached(
-            core::ProfileFields::Include(fields),
-        ))
-    }
-
-    /// All but these fields, by the API's names.
-    #[staticmethod]
-    #[pyo3(signature = (*fields))]
-    fn exclude(fields: Vec<String>) -> Self {
-        Self(core::ResponseProfile::Detached(
-            core::ProfileFields::Exclude(fields),
-        ))
-    }
-
-    /// A profile stored on the server, by its id or its system name.
-    #[staticmethod]
-    #[pyo3(signature = (*, id=None, system_name=None))]
-    fn stored(id: Option<i64>, system_name: Option<String>) -> PyResult<Self> {
-        match (id, system_name) {
-            (Some(id), None) => Ok(Self(core::ResponseProfile::HolderId(id))),
-            (None, Some(name)) => Ok(Self(core::ResponseProfile::HolderSystemName(name))),
-            _ => Err(PyValueError::new_err("give either id or system_name")),
+impl Argument for TokenArg {
+    fn read(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if !is_token(value)? {
+            return Ok(Self {
+                id: String::read(name, value)?,
+                value: None,
+                hash_type: None,
+            });
         }
-    }
-
-    /// A named profile given with the request.
-    #[staticmethod]
-    #[pyo3(signature = (name, system_name, *, include=None, exclude=None))]
-    fn full(
-        name: String,
-        system_name: String,
-        include: Option<Vec<String>>,
-        exclude: Option<Vec<String>>,
-    ) -> PyResult<Self> {
-        let fields = match (include, exclude) {
-            (Some(fields), None) => core::ProfileFields::Include(fields),
-            (None, Some(fields)) => core::ProfileFields::Exclude(fields),
-            _ => return Err(PyValueError::new_err("give either include or exclude")),
+        let field = |field: &str| {
+            let value = value.getattr(field)?;
+            PyResult::Ok((!value.is_none()).then_some(value))
         };
-        Ok(Self(core::ResponseProfile::Full {
-            name,
-            system_name,
-            fields,
-        }))
+        let id = String::read(name, &value.getattr("id")?)?;
+        if id.is_empty() {
+            return Err(config_error(
+                value.py(),
+                format!("{name}: the AppToken has no id: its response profile left it out"),
+            ));
+        }
+        let named = |part: &str| format!("{name}.{part}");
+        Ok(Self {
+            id,
+            value: field("token")?
+                .map(|value| core::Secret::read(&named("token"), &value))
+                .transpose()?,
+            hash_type: field("hash_type")?
+                .map(|value| core::HashType::read(&named("hash_type"), &value))
+                .transpose()?,
+        })
     }
+}
 
-    fn __repr__(&self) -> String {
-        format!("ResponseProfile({:?})", self.0)
+/// A token's id: itself, or of what a call answered.
+pub(crate) struct TokenId(pub(crate) String);
+
+impl Argument for TokenId {
+    fn read(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        TokenArg::read(name, value).map(|token| Self(token.id))
+    }
+}
+
+/// Ids of tokens: a list of what `TokenId` takes, or a plan to revoke them.
+pub(crate) struct TokenIds(pub(crate) Vec<String>);
+
+impl Argument for TokenIds {
+    fn read(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+        let plan = class(value.py(), "RevocationPlan", &CLASS)?;
+        let ids = if value.is_instance(plan)? {
+            Vec::<TokenId>::read(name, &value.getattr("tokens")?)?
+        } else {
+            Vec::<TokenId>::read(name, value)?
+        };
+        Ok(Self(ids.into_iter().map(|id| id.0).collect()))
+    }
+}
+
+/// A session that a call answered.
+pub(crate) struct SessionArg(pub(crate) core::Session);
+
+impl Argument for SessionArg {
+    fn read(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+        if !value.is_instance(class(value.py(), "Session", &CLASS)?)? {
+            return Err(crate::convert::wrong_type(name, "a Session", value));
+        }
+        // One that was made or changed by hand has none.
+        let origin = value.getattr_opt("_origin")?;
+        let origin = origin.and_then(|origin| origin.cast_into::<Origin>().ok());
+        origin
+            .map(|origin| Self(origin.get().0.clone()))
+            .ok_or_else(|| {
+                config_error(
+                    value.py(),
+                    format!("{name}: the session was not handed out by a session provider"),
+                )
+            })
     }
 }

@@ -2,48 +2,59 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kaltura_app_token as core;
 use kaltura_app_token::blocking;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::apart::Apart;
 use crate::aside::Aside;
 use crate::call::make_call;
-use crate::client::{Client, session_object};
-use crate::convert::{DurationArg, SecretArg, SessionTypeArg, hash_type};
-use crate::errors::{OrRaise, refused};
+use crate::client::Client;
+use crate::convert::{Argument, Given, PrivilegeText, given, one_of};
+use crate::errors::OrRaise;
 use crate::logging;
-use crate::model::{Session, not_picklable};
+use crate::model::{self, Built, SessionArg, TokenArg, TokenId};
 use crate::queue::LoopQueue;
+use crate::secret::not_picklable;
 
 /// Where a provider gets its token's id and value from, each time that it mints a session.
 #[pyclass(frozen, module = "kaltura_app_token")]
 pub(crate) struct TokenSource(core::TokenSource);
 
 /// What a Python function answers as a token source.
-#[derive(FromPyObject)]
-enum Answer {
-    WithHashType(String, SecretArg, String),
-    Plain(String, SecretArg),
-}
-
 fn credentials(answer: &Bound<'_, PyAny>) -> PyResult<core::TokenCredentials> {
-    Ok(match answer.extract()? {
-        Answer::Plain(id, token) => core::TokenCredentials::new(id, token.0),
-        Answer::WithHashType(id, token, name) => {
-            core::TokenCredentials::new(id, token.0).hash_type(hash_type(&name))
-        }
+    let (known, hash_type) = if let Ok(parts) = answer.cast::<PyTuple>() {
+        let mut known = TokenArg::read("id", &parts.get_item(0)?)?;
+        known.value = Some(core::Secret::read("token", &parts.get_item(1)?)?);
+        let hash_type = parts.get_item(2).ok();
+        (known, given("hash_type", hash_type.as_ref())?)
+    } else {
+        (TokenArg::read("the answer", answer)?, None)
+    };
+    let value = known
+        .value
+        .clone()
+        .ok_or_else(|| known.without_value(answer.py()))?;
+    let credentials = core::TokenCredentials::new(known.id, value);
+    Ok(match hash_type.or(known.hash_type) {
+        Some(hash_type) => credentials.hash_type(hash_type),
+        None => credentials,
     })
 }
 
 #[pymethods]
 impl TokenSource {
-    /// This token, for good.
+    /// This token, for good; an `AppToken` brings its value along.
     #[staticmethod]
-    fn value(id: String, token: SecretArg) -> Self {
-        Self(core::TokenSource::value(id, token.0))
+    #[pyo3(signature = (id, token=None))]
+    fn value(id: &Bound<'_, PyAny>, token: Given<'_, '_>) -> PyResult<Self> {
+        let known = TokenArg::read("id", id)?;
+        let value = given("token", token)?.or(known.value.clone());
+        let value = value.ok_or_else(|| known.without_value(id.py()))?;
+        Ok(Self(core::TokenSource::value(known.id, value)))
     }
 
     /// The variables `KALTURA_APP_TOKEN_ID` and `KALTURA_APP_TOKEN`.
@@ -54,23 +65,25 @@ impl TokenSource {
 
     /// The value in a variable of one's own.
     #[staticmethod]
-    fn variable(id: String, name: String) -> Self {
-        Self(core::TokenSource::variable(id, name))
+    fn variable(id: &Bound<'_, PyAny>, name: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let (id, name) = (TokenId::read("id", id)?.0, String::read("name", name)?);
+        Ok(Self(core::TokenSource::variable(id, name)))
     }
 
     /// A JSON file with `id` and `token`, as a rotation writes it; read for every session minted.
     #[staticmethod]
-    fn file(path: PathBuf) -> Self {
-        Self(core::TokenSource::file(path))
+    fn file(path: &Bound<'_, PyAny>) -> PyResult<Self> {
+        PathBuf::read("path", path).map(|path| Self(core::TokenSource::file(path)))
     }
 
     /// A file with nothing but the value, such as a mounted secret; read for every session minted.
     #[staticmethod]
-    fn value_file(id: String, path: PathBuf) -> Self {
-        Self(core::TokenSource::value_file(id, path))
+    fn value_file(id: &Bound<'_, PyAny>, path: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let (id, path) = (TokenId::read("id", id)?.0, PathBuf::read("path", path)?);
+        Ok(Self(core::TokenSource::value_file(id, path)))
     }
 
-    /// A function that answers `(id, token)` or `(id, token, hash_type)`; called for every session
+    /// A function that answers `(id, token)`, `(id, token, hash_type)` or an `AppToken`; called for every session
     /// minted, on a thread of its own with an empty context.
     #[staticmethod]
     fn callable(function: &Bound<'_, PyAny>) -> PyResult<Self> {
@@ -92,6 +105,16 @@ impl TokenSource {
         format!("{:?}", self.0)
     }
 }
+
+/// Why the API refused a session.
+const REFUSALS: &[(core::KsFailure, &str)] = &[
+    (core::KsFailure::Expired, "EXPIRED"),
+    (core::KsFailure::LoggedOut, "LOGOUT"),
+    (core::KsFailure::ActionsLimit, "EXCEEDED_ACTIONS_LIMIT"),
+    (core::KsFailure::RestrictedIp, "EXCEEDED_RESTRICTED_IP"),
+    (core::KsFailure::RestrictedUri, "EXCEEDED_RESTRICTED_URI"),
+    (core::KsFailure::NotAccepted, "INVALID"),
+];
 
 /// Hands out valid sessions of one token, and mints one only when there is no good one.
 #[pyclass(frozen, module = "kaltura_app_token")]
@@ -115,20 +138,22 @@ fn for_this_call(
 #[pymethods]
 impl SessionProvider {
     #[new]
-    #[pyo3(signature = (client, source, *, hash_type="SHA256", capacity=10_000, renew_when_left=None,
-        renewal_wait=None))]
+    #[pyo3(signature = (client, source, *, hash_type=None, capacity=None, renew_when_left=None, renewal_wait=None),
+        text_signature = "(client, source, *, hash_type='SHA256', capacity=10000, renew_when_left=None, renewal_wait=None)")]
     fn new(
         client: &Bound<'_, Client>,
         source: &Bound<'_, TokenSource>,
-        hash_type: &str,
-        capacity: usize,
-        renew_when_left: Option<f64>,
-        renewal_wait: Option<DurationArg>,
+        hash_type: Given<'_, '_>,
+        capacity: Given<'_, '_>,
+        renew_when_left: Given<'_, '_>,
+        renewal_wait: Given<'_, '_>,
     ) -> PyResult<Self> {
-        let hash_type = match hash_type {
-            "auto" => None,
-            name => Some(self::hash_type(name)),
-        };
+        let hash_type = given("hash_type", hash_type)?.unwrap_or(core::HashType::Sha256);
+        // Not the name of a hash type.
+        let hash_type = Some(hash_type).filter(|hash_type| hash_type.as_str() != "auto");
+        let capacity = given("capacity", capacity)?.unwrap_or(10_000);
+        let renew_when_left: Option<f64> = given("renew_when_left", renew_when_left)?;
+        let renewal_wait: Option<Duration> = given("renewal_wait", renewal_wait)?;
         let mut builder = core::SessionProvider::builder(source.get().0.clone())
             .hash_type(hash_type)
             .capacity(capacity);
@@ -137,7 +162,7 @@ impl SessionProvider {
             builder = built.or_raise(client.py())?;
         }
         if let Some(wait) = renewal_wait {
-            builder = builder.renewal_wait(wait.0);
+            builder = builder.renewal_wait(wait);
         }
         let provider = blocking::SessionProvider::new(client.get().open()?, builder);
         Ok(Self {
@@ -159,24 +184,25 @@ impl SessionProvider {
     fn get(
         &self,
         py: Python<'_>,
-        user_id: Option<String>,
-        session_type: Option<SessionTypeArg>,
-        privileges: Option<String>,
-        duration: Option<DurationArg>,
-        min_remaining: Option<DurationArg>,
-    ) -> PyResult<Py<PyAny>> {
+        user_id: Given<'_, '_>,
+        session_type: Given<'_, '_>,
+        privileges: Given<'_, '_>,
+        duration: Given<'_, '_>,
+        min_remaining: Given<'_, '_>,
+    ) -> Built {
         let mut key = core::SessionKey::new();
-        key.user_id = user_id;
-        key.session_type = session_type.map(|kind| kind.0);
-        key.privileges = privileges;
-        key.duration = duration.map(|duration| duration.0);
-        let min_remaining = min_remaining.map(|duration| duration.0).unwrap_or_default();
+        key.user_id = given("user_id", user_id)?;
+        key.session_type = given("session_type", session_type)?;
+        let privileges: Option<PrivilegeText> = given("privileges", privileges)?;
+        key.privileges = privileges.map(|privileges| privileges.0);
+        key.duration = given("duration", duration)?;
+        let min_remaining: Duration = given("min_remaining", min_remaining)?.unwrap_or_default();
         // Nearly every call ends here: without the runtime, and with the object of the call before.
         if self.queue.is_none()
             && !logging::is_waiting()
             && let Some(session) = self.provider.at_hand(&key, min_remaining)
         {
-            let made = session.made(|session| session_object(py, session.clone()).map(Arc::new));
+            let made = session.made(|session| model::session(py, session.clone()).map(Arc::new));
             return made.map(|made| made.clone_ref(py));
         }
         let provider = Arc::clone(&self.provider);
@@ -188,34 +214,17 @@ impl SessionProvider {
                 let provider = for_this_call(&provider, &client)?;
                 provider.get_with(&key, min_remaining).await
             },
-            session_object,
+            model::session,
         )
     }
 
     /// Takes back a session that the API refused, and answers the one to try again with.
-    #[pyo3(signature = (session, reason="EXPIRED"))]
-    fn reject(
-        &self,
-        py: Python<'_>,
-        session: &Bound<'_, Session>,
-        reason: &str,
-    ) -> PyResult<Py<PyAny>> {
-        let reason = match reason {
-            "EXPIRED" => core::KsFailure::Expired,
-            "LOGOUT" => core::KsFailure::LoggedOut,
-            "EXCEEDED_ACTIONS_LIMIT" => core::KsFailure::ActionsLimit,
-            "EXCEEDED_RESTRICTED_IP" => core::KsFailure::RestrictedIp,
-            "EXCEEDED_RESTRICTED_URI" => core::KsFailure::RestrictedUri,
-            "INVALID" => core::KsFailure::NotAccepted,
-            _ => {
-                return Err(refused(
-                    py,
-                    "reason: it is none of EXPIRED, LOGOUT, EXCEEDED_ACTIONS_LIMIT, \
-                     EXCEEDED_RESTRICTED_IP, EXCEEDED_RESTRICTED_URI, INVALID",
-                ));
-            }
-        };
-        let session = session.get().0.clone();
+    #[pyo3(signature = (session, reason=None), text_signature = "($self, session, reason='EXPIRED')")]
+    fn reject(&self, py: Python<'_>, session: &Bound<'_, PyAny>, reason: Given<'_, '_>) -> Built {
+        let SessionArg(session) = Argument::read("session", session)?;
+        let reason = reason.map_or(Ok(core::KsFailure::Expired), |reason| {
+            one_of("reason", reason, REFUSALS)
+        })?;
         let provider = Arc::clone(&self.provider);
         make_call(
             py,
@@ -225,7 +234,7 @@ impl SessionProvider {
                 let provider = for_this_call(&provider, &client)?;
                 provider.reject(&session, reason).await
             },
-            session_object,
+            model::session,
         )
     }
 
@@ -256,6 +265,9 @@ impl SessionProvider {
 
     #[expect(clippy::unused_self, reason = "Python calls it on an instance")]
     fn __reduce__(&self) -> PyResult<()> {
-        Err(not_picklable("SessionProvider"))
+        Err(not_picklable(
+            "SessionProvider",
+            "make another from the same settings",
+        ))
     }
 }

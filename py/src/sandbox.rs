@@ -4,21 +4,11 @@ use std::path::PathBuf;
 
 use arc_swap::ArcSwapOption;
 use kaltura_sandbox as sandbox;
-use pyo3::exceptions::{PyOSError, PyOverflowError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::errors::refused;
+use crate::convert::{Given, config_error, given};
 use crate::interpreter::Inside;
-
-fn port_number(port: &Bound<'_, PyAny>) -> PyResult<u16> {
-    port.extract().map_err(|error: PyErr| {
-        if error.is_instance_of::<PyOverflowError>(port.py()) {
-            PyValueError::new_err(format!("port: expected 0 to 65535, got {port}"))
-        } else {
-            error
-        }
-    })
-}
 
 /// A local Kaltura on a thread of its own, in memory, until it is closed.
 #[pyclass(frozen, module = "kaltura_app_token")]
@@ -35,18 +25,19 @@ impl Sandbox {
 #[pymethods]
 impl Sandbox {
     #[new]
-    #[pyo3(signature = (*, host="127.0.0.1", port=0, accounts=None, control=true))]
+    #[pyo3(signature = (*, host=None, port=None, accounts=None, control=None),
+        text_signature = "(*, host='127.0.0.1', port=0, accounts=None, control=True)")]
     fn new(
-        host: &str,
-        #[pyo3(from_py_with = port_number)] port: u16,
-        accounts: Option<PathBuf>,
-        control: bool,
+        host: Given<'_, '_>,
+        port: Given<'_, '_>,
+        accounts: Given<'_, '_>,
+        control: Given<'_, '_>,
     ) -> PyResult<Self> {
         let mut builder = sandbox::Sandbox::builder()
-            .host(host)
-            .port(port)
-            .control(control);
-        if let Some(path) = accounts {
+            .host(given("host", host)?.unwrap_or_else(|| "127.0.0.1".to_owned()))
+            .port(given("port", port)?.unwrap_or_default())
+            .control(given("control", control)?.unwrap_or(true));
+        if let Some(path) = given::<PathBuf>("accounts", accounts)? {
             builder = builder
                 .accounts(sandbox::Accounts::from_file(&path).map_err(PyValueError::new_err)?);
         }
@@ -74,7 +65,7 @@ impl Sandbox {
         let answer = self.running()?.control(method, path, body);
         answer
             .map(|answer| answer.to_string())
-            .map_err(|error| refused(py, &error))
+            .map_err(|error| config_error(py, error))
     }
 
     /// Stops serving. A second call does nothing.

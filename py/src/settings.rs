@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use kaltura_app_token as core;
-use pyo3::exceptions::PyValueError;
+use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
-use crate::convert::{DurationArg, SecretArg};
+use crate::convert::{Argument, Given, PrivilegeText, given, one_of};
 use crate::errors::OrRaise;
-use crate::model::{Secret, not_picklable};
+use crate::model::TokenArg;
+use crate::secret::{Secret, not_picklable};
 
 /// The settings of one source, or of several joined by `resolve`.
 #[pyclass(frozen, eq, module = "kaltura_app_token")]
@@ -26,31 +28,35 @@ impl Settings {
         reason = "keyword arguments of a Python constructor"
     )]
     fn new(
-        partner_id: Option<i64>,
-        admin_secret: Option<SecretArg>,
-        ks: Option<SecretArg>,
-        service_url: Option<String>,
-        user_id: Option<String>,
-        admin_session_duration: Option<DurationArg>,
-        admin_privileges: Option<String>,
-        app_token_id: Option<String>,
-        app_token: Option<SecretArg>,
-        profile: Option<String>,
+        partner_id: Given<'_, '_>,
+        admin_secret: Given<'_, '_>,
+        ks: Given<'_, '_>,
+        service_url: Given<'_, '_>,
+        user_id: Given<'_, '_>,
+        admin_session_duration: Given<'_, '_>,
+        admin_privileges: Given<'_, '_>,
+        app_token_id: Given<'_, '_>,
+        app_token: Given<'_, '_>,
+        profile: Given<'_, '_>,
         found: bool,
-    ) -> Self {
+    ) -> PyResult<Self> {
+        let profile = given("profile", profile)?;
         let source = profile.map_or(core::Source::Explicit, core::Source::Profile);
         let mut settings = core::Settings::new(source);
-        settings.partner_id = partner_id;
-        settings.admin_secret = admin_secret.map(|secret| secret.0);
-        settings.ks = ks.map(|secret| secret.0);
-        settings.service_url = service_url;
-        settings.user_id = user_id;
-        settings.admin_session_duration = admin_session_duration.map(|duration| duration.0);
-        settings.admin_privileges = admin_privileges;
-        settings.app_token_id = app_token_id;
-        settings.app_token = app_token.map(|secret| secret.0);
+        settings.partner_id = given("partner_id", partner_id)?;
+        settings.admin_secret = given("admin_secret", admin_secret)?;
+        settings.ks = given("ks", ks)?;
+        settings.service_url = given("service_url", service_url)?;
+        settings.user_id = given("user_id", user_id)?;
+        settings.admin_session_duration = given("admin_session_duration", admin_session_duration)?;
+        let privileges: Option<PrivilegeText> = given("admin_privileges", admin_privileges)?;
+        settings.admin_privileges = privileges.map(|privileges| privileges.0);
+        let token: Option<TokenArg> = given("app_token_id", app_token_id)?;
+        (settings.app_token_id, settings.app_token) =
+            token.map_or((None, None), |token| (Some(token.id), token.value));
+        settings.app_token = given("app_token", app_token)?.or(settings.app_token);
         settings.found = found;
-        Self(settings)
+        Ok(Self(settings))
     }
 
     /// What the `KALTURA_…` variables say.
@@ -61,8 +67,8 @@ impl Settings {
 
     /// What a `config.json` says.
     #[staticmethod]
-    #[expect(clippy::needless_pass_by_value, reason = "Python hands the path over")]
-    fn from_config_file(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+    fn from_config_file(py: Python<'_>, path: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let path = PathBuf::read("path", path)?;
         read(py, core::Settings::from_config_file(&path)).map(Self)
     }
 
@@ -71,17 +77,20 @@ impl Settings {
     /// error; an explicit service URL is for the account of any source.
     #[staticmethod]
     #[expect(clippy::needless_pass_by_value, reason = "Python hands the list over")]
-    fn resolve(py: Python<'_>, sources: Vec<Bound<'_, Self>>, need: &str) -> PyResult<Self> {
-        let need = match need {
-            "exchange" => core::Need::Exchange,
-            "admin" => core::Need::Admin,
-            "show" => core::Need::Show,
-            _ => {
-                return Err(PyValueError::new_err(
-                    "need is none of 'exchange', 'admin' and 'show'",
-                ));
-            }
-        };
+    fn resolve(
+        py: Python<'_>,
+        sources: Vec<Bound<'_, Self>>,
+        need: &Bound<'_, PyAny>,
+    ) -> PyResult<Self> {
+        let need = one_of(
+            "need",
+            need,
+            &[
+                (core::Need::Exchange, "exchange"),
+                (core::Need::Admin, "admin"),
+                (core::Need::Show, "show"),
+            ],
+        )?;
         let sources: Vec<_> = sources
             .iter()
             .map(|source| source.get().0.clone())
@@ -138,8 +147,8 @@ impl Settings {
         self.0.app_token.clone().map(Secret)
     }
     #[getter]
-    fn warnings(&self) -> Vec<String> {
-        self.0.warnings.clone()
+    fn warnings<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, &self.0.warnings)
     }
 
     /// Whether these settings say whose tokens: a service URL alone does not.
@@ -147,23 +156,46 @@ impl Settings {
         self.0.names_account()
     }
 
-    fn __repr__(&self) -> String {
-        let none = || "None".to_owned();
-        let masked = |set: bool| if set { "****" } else { "None" };
-        format!(
-            "Settings(source={:?}, partner_id={}, admin_secret={}, service_url={})",
-            self.source(),
-            self.0.partner_id.map_or_else(none, |id| id.to_string()),
-            masked(self.0.admin_secret.is_some()),
-            self.0
-                .shown_service_url()
-                .map_or_else(none, |url| format!("{url:?}")),
-        )
+    fn __copy__(this: Py<Self>) -> Py<Self> {
+        this
+    }
+
+    fn __deepcopy__(this: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        this
+    }
+
+    /// What is set, credentials masked, a service URL that cannot be used as well: it may hold one.
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let mut shown = vec![("source", self.source().into_bound_py_any(py)?)];
+        let mut add = |name, value: Bound<'_, PyAny>| {
+            if !value.is_none() {
+                shown.push((name, value.clone().unbind().into_bound(py)));
+            }
+        };
+        add("partner_id", self.partner_id().into_bound_py_any(py)?);
+        add("admin_secret", self.admin_secret().into_bound_py_any(py)?);
+        add("ks", self.ks().into_bound_py_any(py)?);
+        add(
+            "service_url",
+            self.0.shown_service_url().into_bound_py_any(py)?,
+        );
+        add("user_id", self.user_id().into_bound_py_any(py)?);
+        add("app_token_id", self.app_token_id().into_bound_py_any(py)?);
+        add("app_token", self.app_token().into_bound_py_any(py)?);
+        let shown = shown.into_iter().map(|(name, value)| {
+            let value = value.repr()?;
+            Ok(format!("{name}={value}"))
+        });
+        let shown: Vec<_> = shown.collect::<PyResult<_>>()?;
+        Ok(format!("Settings({})", shown.join(", ")))
     }
 
     #[expect(clippy::unused_self, reason = "Python calls it on an instance")]
     fn __reduce__(&self) -> PyResult<()> {
-        Err(not_picklable("Settings"))
+        Err(not_picklable(
+            "Settings",
+            "each process reads its own, or takes what reveal() gives",
+        ))
     }
 }
 
@@ -176,11 +208,11 @@ fn read<T>(py: Python<'_>, result: core::Result<T>) -> PyResult<T> {
 /// The text of a file that says where credentials go, and what is worth a warning about it; refused
 /// when somebody else may have written it.
 #[pyfunction]
-#[expect(clippy::needless_pass_by_value, reason = "Python hands the path over")]
 pub(crate) fn read_configuration(
     py: Python<'_>,
-    path: PathBuf,
+    path: &Bound<'_, PyAny>,
 ) -> PyResult<(Secret, Option<String>)> {
+    let path = PathBuf::read("path", path)?;
     let (text, warning) = read(py, core::read_configuration(&path))?;
     Ok((Secret(text), warning))
 }

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use crate::apart::Apart;
 use crate::call::wait;
 use crate::interpreter::Inside;
-use crate::model::AppToken;
+use crate::model::token;
 
 /// A walk over all tokens, one page in memory at a time.
 #[pyclass(frozen, module = "kaltura_app_token")]
@@ -21,7 +21,7 @@ impl Tokens {
         this
     }
 
-    fn __next__(&self, py: Python<'_>) -> PyResult<Option<AppToken>> {
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let inside = Inside::enter(py);
         let (next, raised) = wait(&inside, |_, tick| {
             let mut walk = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -29,7 +29,7 @@ impl Tokens {
         })?;
         match raised {
             Some(signal) => Err(signal),
-            None => Ok(next.map(AppToken)),
+            None => next.map(|next| token(py, next)).transpose(),
         }
     }
 }

@@ -7,37 +7,17 @@ use std::time::Duration;
 use kaltura_app_token as core;
 use kaltura_app_token::blocking;
 use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::{PyKeyboardInterrupt, PyValueError};
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::aside::Aside;
-use crate::client::{Client, token_object};
-use crate::convert::{DurationArg, InstantArg, SessionTypeArg, hash_type};
+use crate::client::Client;
+use crate::convert::{Argument, Given, Instant, config_error, given};
 use crate::errors::to_pyerr;
 use crate::fields::{apply_filters, new_token};
-use crate::model::AppToken;
-
-/// Something about a token.
-#[pyclass(frozen, eq, get_all, module = "kaltura_app_token")]
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Finding {
-    token_id: String,
-    rule: &'static str,
-    severity: String,
-    reason: String,
-    fix: Vec<String>,
-}
-
-#[pymethods]
-impl Finding {
-    fn __repr__(&self) -> String {
-        format!(
-            "Finding({}, {}, {}: {})",
-            self.token_id, self.severity, self.rule, self.reason
-        )
-    }
-}
+use crate::fill::build;
+use crate::model::{Built, TokenIds, each, token};
 
 /// The words of one of our commands.
 fn command(words: &[&str]) -> Vec<String> {
@@ -72,24 +52,6 @@ fn fix_words(id: &str, fix: &core::Fix) -> Vec<String> {
     }
 }
 
-/// What an audit found.
-#[pyclass(frozen, get_all, module = "kaltura_app_token")]
-pub(crate) struct Audit {
-    tokens: usize,
-    findings: Vec<Finding>,
-}
-
-#[pymethods]
-impl Audit {
-    fn __repr__(&self) -> String {
-        format!(
-            "Audit({} tokens, {} findings)",
-            self.tokens,
-            self.findings.len()
-        )
-    }
-}
-
 /// Judges every token that passes the filter. Their values stay on the server.
 #[pyfunction]
 #[pyo3(signature = (client, **filters))]
@@ -97,116 +59,67 @@ pub(crate) fn audit(
     py: Python<'_>,
     client: &Bound<'_, Client>,
     filters: Option<&Bound<'_, PyDict>>,
-) -> PyResult<Py<PyAny>> {
+) -> Built {
     let mut filter = core::TokenFilter::default();
     apply_filters(&mut filter, filters)?;
     client.get().call(
         py,
         move |client| async move { core::audit(&client, filter).await },
         |py, audit| {
-            let findings = audit.findings.into_iter().map(|finding| Finding {
-                fix: fix_words(&finding.token_id, &finding.fix),
-                token_id: finding.token_id,
-                rule: finding.rule,
-                severity: finding.severity.to_string(),
-                reason: finding.reason,
-            });
-            Audit {
-                tokens: audit.tokens,
-                findings: findings.collect(),
-            }
-            .into_py_any(py)
+            build!(
+                py,
+                Audit {
+                    tokens: audit.tokens,
+                    findings: each(py, audit.findings, finding)?,
+                }
+            )
+            .map(Bound::unbind)
         },
     )
 }
 
-/// What `ensure` found or made.
-#[pyclass(frozen, module = "kaltura_app_token")]
-pub(crate) struct Ensured(core::Ensured);
-
-#[pymethods]
-impl Ensured {
-    #[getter]
-    fn token(&self) -> AppToken {
-        AppToken(self.0.token.clone())
-    }
-    #[getter]
-    fn created(&self) -> bool {
-        self.0.created
-    }
-    #[getter]
-    fn duplicates(&self) -> Vec<String> {
-        self.0.duplicates.clone()
-    }
-
-    fn __repr__(&self) -> String {
-        format!(
-            "Ensured({}, created={})",
-            self.0.token.id,
-            if self.0.created { "True" } else { "False" }
-        )
-    }
+fn finding(py: Python<'_>, finding: core::Finding) -> Built {
+    let fix = fix_words(&finding.token_id, &finding.fix);
+    build!(
+        py,
+        Finding {
+            token_id: finding.token_id,
+            rule: finding.rule,
+            severity: finding.severity.to_string(),
+            reason: finding.reason,
+            fix: PyTuple::new(py, fix)?,
+        }
+    )
+    .map(Bound::unbind)
 }
 
+#[doc = concat!("ensure(client, *, ", wanted_fields!(), ")\n--\n")]
 /// The token with this description, user and exactly these properties, or a new one.
 #[pyfunction]
-#[pyo3(signature = (client, *, description, hash_type=Some("SHA256"), session_type=Some(SessionTypeArg(core::SessionType::User)),
-    session_duration=None, session_privileges=None, session_user_id=None, expiry=None),
-    text_signature = "(client, *, description, hash_type='SHA256', session_type='USER', session_duration=None, \
-    session_privileges=None, session_user_id=None, expiry=None)")]
-#[expect(
-    clippy::too_many_arguments,
-    reason = "keyword arguments of a Python function"
-)]
+#[pyo3(signature = (client, *, description, **fields), text_signature = None)]
 pub(crate) fn ensure(
     py: Python<'_>,
     client: &Bound<'_, Client>,
-    description: String,
-    hash_type: Option<&str>,
-    session_type: Option<SessionTypeArg>,
-    session_duration: Option<DurationArg>,
-    session_privileges: Option<String>,
-    session_user_id: Option<String>,
-    expiry: Option<InstantArg>,
-) -> PyResult<Py<PyAny>> {
-    let wanted = new_token(
-        Some(description),
-        hash_type,
-        session_type,
-        session_duration,
-        session_privileges,
-        session_user_id,
-        expiry,
-    );
+    description: &Bound<'_, PyAny>,
+    fields: Option<&Bound<'_, PyDict>>,
+) -> Built {
+    let description = String::read("description", description)?;
+    let wanted = new_token(fields)?.description(description);
     client.get().call(
         py,
         move |client| async move { core::ensure(&client, &wanted).await },
-        |py, ensured| Ensured(ensured).into_py_any(py),
+        |py, ensured| {
+            build!(
+                py,
+                Ensured {
+                    token: token(py, ensured.token)?,
+                    created: ensured.created,
+                    duplicates: PyTuple::new(py, ensured.duplicates)?,
+                }
+            )
+            .map(Bound::unbind)
+        },
     )
-}
-
-/// What `revoke` would delete.
-#[pyclass(frozen, module = "kaltura_app_token")]
-pub(crate) struct RevocationPlan(core::RevocationPlan);
-
-#[pymethods]
-impl RevocationPlan {
-    #[getter]
-    fn tokens(&self) -> Vec<AppToken> {
-        self.0.tokens.iter().cloned().map(AppToken).collect()
-    }
-    #[getter]
-    fn missing(&self) -> Vec<String> {
-        self.0.missing.clone()
-    }
-
-    fn __repr__(&self) -> String {
-        format!(
-            "RevocationPlan({} tokens, {} missing)",
-            self.0.tokens.len(),
-            self.0.missing.len()
-        )
-    }
 }
 
 /// Finds out which tokens would be deleted, and deletes none.
@@ -215,36 +128,43 @@ impl RevocationPlan {
 pub(crate) fn plan_revocation(
     py: Python<'_>,
     client: &Bound<'_, Client>,
-    ids: Option<Vec<String>>,
-    created_before: Option<InstantArg>,
-    description: Option<String>,
-    user_id: Option<String>,
-) -> PyResult<Py<PyAny>> {
+    ids: Given<'_, '_>,
+    created_before: Given<'_, '_>,
+    description: Given<'_, '_>,
+    user_id: Given<'_, '_>,
+) -> Built {
+    let created_before: Option<Instant> = given("created_before", created_before)?;
     let mut filter = core::RevocationFilter::default();
     filter.created_before = created_before.map(|instant| instant.0);
-    filter.description = description;
-    filter.user_id = user_id;
-    let target = match ids {
+    filter.description = given("description", description)?;
+    filter.user_id = given("user_id", user_id)?;
+    let target = match given("ids", ids)? {
         Some(_) if filter != core::RevocationFilter::default() => {
-            return Err(PyValueError::new_err("give either ids or a filter"));
+            return Err(config_error(py, "give either ids or a filter"));
         }
-        Some(ids) => core::RevocationTarget::Ids(ids),
+        Some(TokenIds(ids)) => core::RevocationTarget::Ids(ids),
         None => core::RevocationTarget::Filter(filter),
     };
     client.get().call(
         py,
         move |client| async move { core::plan_revocation(&client, &target).await },
-        |py, plan| RevocationPlan(plan).into_py_any(py),
+        |py, plan| {
+            build!(
+                py,
+                RevocationPlan {
+                    tokens: each(py, plan.tokens, token)?,
+                    missing: PyTuple::new(py, plan.missing)?,
+                }
+            )
+            .map(Bound::unbind)
+        },
     )
 }
 
-/// Deletes these tokens; answers, by id, why one is still there, or `None` for one that is gone.
+/// Deletes these tokens, or those of a plan; answers, by id, why one is still there, or `None` for one that is gone.
 #[pyfunction]
-pub(crate) fn revoke(
-    py: Python<'_>,
-    client: &Bound<'_, Client>,
-    ids: Vec<String>,
-) -> PyResult<Py<PyAny>> {
+pub(crate) fn revoke(py: Python<'_>, client: &Bound<'_, Client>, ids: &Bound<'_, PyAny>) -> Built {
+    let TokenIds(ids) = Argument::read("ids", ids)?;
     client.get().call(
         py,
         move |client| async move { Ok(core::revoke(&client, &ids, &|_| {}).await) },
@@ -273,15 +193,18 @@ impl Sink {
 
     /// A file of mode 0600, written whole or not at all.
     #[staticmethod]
-    fn file(path: PathBuf) -> Self {
-        Self(Arc::new(core::FileSink::new(path)))
+    fn file(path: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let path = PathBuf::read("path", path)?;
+        Ok(Self(Arc::new(core::FileSink::new(path))))
     }
 
     /// The standard input of a command.
     #[staticmethod]
     #[pyo3(signature = (program, *arguments))]
-    fn command(program: PathBuf, arguments: Vec<String>) -> Self {
-        Self(Arc::new(core::CommandSink::new(program, arguments)))
+    fn command(program: &Bound<'_, PyAny>, arguments: &Bound<'_, PyTuple>) -> PyResult<Self> {
+        let program = PathBuf::read("program", program)?;
+        let arguments = Vec::<String>::read("arguments", arguments)?;
+        Ok(Self(Arc::new(core::CommandSink::new(program, arguments))))
     }
 
     /// A function that takes the new `AppToken`, with its value, and returns once it is in safe hands.
@@ -302,7 +225,7 @@ impl core::Sink for CallableSink {
     fn deliver(&self, handover: &core::HandOver) -> std::io::Result<()> {
         let token = handover.app_token.clone();
         let delivered = self.0.call(
-            |py| PyList::new(py, [token_object(py, token)?]),
+            |py| PyList::new(py, [self::token(py, token)?]),
             |py, result| result.map(drop).map_err(|error| Aside::name_of(py, &error)),
         );
         match delivered {
@@ -313,60 +236,35 @@ impl core::Sink for CallableSink {
     }
 }
 
-/// What one rotation came to.
-#[pyclass(frozen, module = "kaltura_app_token")]
-pub(crate) struct Rotated(core::Rotated, PathBuf);
-
-#[pymethods]
-impl Rotated {
-    #[getter]
-    fn old_id(&self) -> &str {
-        &self.0.old_id
-    }
-    #[getter]
-    fn new_id(&self) -> Option<&str> {
-        self.0.new_id.as_deref()
-    }
-    #[getter]
-    fn state(&self) -> Option<String> {
-        self.0.state.map(|state| state.name().to_owned())
-    }
-    #[getter]
-    fn old_deleted(&self) -> bool {
-        self.0.old_deleted
-    }
-    #[getter]
-    fn error(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        let error = self.0.error.as_ref()?;
-        Some(to_pyerr(py, error).into_value(py).into_any())
-    }
-    #[getter]
-    fn finish(&self) -> Vec<String> {
-        match self.0.ways_out.first() {
-            Some(core::WayOut::DeleteOld) => command(&["delete", &self.0.old_id]),
-            Some(_) => {
-                let journal = self.1.display().to_string();
-                command(&["rotate", "--resume", "--journal", &journal])
-            }
-            None => Vec::new(),
+/// What one rotation came to, with the journal that has it.
+fn rotated(py: Python<'_>, journal: &Path, rotated: core::Rotated) -> Built {
+    let finish = match rotated.ways_out.first() {
+        Some(core::WayOut::DeleteOld) => command(&["delete", &rotated.old_id]),
+        Some(_) => {
+            let journal = journal.display().to_string();
+            command(&["rotate", "--resume", "--journal", &journal])
         }
-    }
-
-    fn __repr__(&self) -> String {
-        format!(
-            "Rotated({} -> {}, {})",
-            self.0.old_id,
-            self.0.new_id.as_deref().unwrap_or("?"),
-            self.state().unwrap_or_else(|| "not begun".to_owned())
-        )
-    }
+        None => Vec::new(),
+    };
+    build!(
+        py,
+        Rotated {
+            old_id: rotated.old_id,
+            new_id: rotated.new_id,
+            state: rotated.state.map(core::RotationState::name),
+            old_deleted: rotated.old_deleted,
+            error: rotated
+                .error
+                .map(|error| to_pyerr(py, &error).into_value(py)),
+            finish: PyTuple::new(py, finish)?,
+        }
+    )
+    .map(Bound::unbind)
 }
 
-fn with_journal(rotated: Vec<core::Rotated>, journal: &Path) -> Vec<Rotated> {
-    let rotated = rotated.into_iter();
-    rotated
-        .map(|one| Rotated(one, journal.to_owned()))
-        .collect()
+fn all_rotated(py: Python<'_>, (outcomes, journal): (Vec<core::Rotated>, PathBuf)) -> Built {
+    let one = |py, outcome| rotated(py, &journal, outcome);
+    each(py, outcomes, one)?.to_list().into_py_any(py)
 }
 
 /// Told of each step.
@@ -405,8 +303,10 @@ impl Progress {
 
 /// Replaces tokens by new ones with the same properties, without downtime.
 #[pyfunction]
-#[pyo3(signature = (client, ids, *, journal, sink, hash_type=None, expiry=None, delete_now=false,
-    delete_after=None, concurrency=4, progress=None))]
+#[pyo3(signature = (client, ids, *, journal, sink, hash_type=None, expiry=None, delete_now=None,
+    delete_after=None, concurrency=None, progress=None),
+    text_signature = "(client, ids, *, journal, sink, hash_type=None, expiry=None, delete_now=False, \
+    delete_after=None, concurrency=4, progress=None)")]
 #[expect(
     clippy::too_many_arguments,
     reason = "keyword arguments of a Python function"
@@ -414,28 +314,32 @@ impl Progress {
 pub(crate) fn rotate(
     py: Python<'_>,
     client: &Bound<'_, Client>,
-    ids: Vec<String>,
-    journal: PathBuf,
+    ids: &Bound<'_, PyAny>,
+    journal: &Bound<'_, PyAny>,
     sink: &Bound<'_, Sink>,
-    hash_type: Option<&str>,
-    expiry: Option<InstantArg>,
-    delete_now: bool,
-    delete_after: Option<DurationArg>,
-    concurrency: usize,
-    progress: Option<&Bound<'_, PyAny>>,
-) -> PyResult<Py<PyAny>> {
+    hash_type: Given<'_, '_>,
+    expiry: Given<'_, '_>,
+    delete_now: Given<'_, '_>,
+    delete_after: Given<'_, '_>,
+    concurrency: Given<'_, '_>,
+    progress: Given<'_, '_>,
+) -> Built {
+    let TokenIds(ids) = Argument::read("ids", ids)?;
+    let journal = PathBuf::read("journal", journal)?;
+    let concurrency = given("concurrency", concurrency)?.unwrap_or(4);
+    let expiry: Option<Instant> = given("expiry", expiry)?;
+    let delete_now = given("delete_now", delete_now)?.unwrap_or_default();
+    let delete_after: Option<Duration> = given("delete_after", delete_after)?;
     let mut options = core::RotateOptions::default();
-    options.hash_type = hash_type.map(self::hash_type);
+    options.hash_type = given("hash_type", hash_type)?;
     options.expiry = expiry.map(|instant| instant.0);
     options.old = match (delete_now, delete_after) {
         (false, None) => core::OldToken::Keep,
         (true, None) => core::OldToken::DeleteNow,
-        (false, Some(wait)) if wait.0 > Duration::ZERO => core::OldToken::DeleteAfter(wait.0),
-        (false, Some(_)) => return Err(PyValueError::new_err("delete_after is 0: use delete_now")),
+        (false, Some(wait)) if wait > Duration::ZERO => core::OldToken::DeleteAfter(wait),
+        (false, Some(_)) => return Err(config_error(py, "delete_after is 0: use delete_now")),
         (true, Some(_)) => {
-            return Err(PyValueError::new_err(
-                "give either delete_now or delete_after",
-            ));
+            return Err(config_error(py, "give either delete_now or delete_after"));
         }
     };
     let sink = Arc::clone(&sink.get().0);
@@ -450,24 +354,27 @@ pub(crate) fn rotate(
                     .concurrency(concurrency)
                     .rotate(&ids, &options)
                     .await
-                    .map(|rotated| with_journal(rotated, journal.path()))
+                    .map(|rotated| (rotated, journal.path().to_owned()))
             })
         },
-        |py, rotated: Vec<Rotated>| rotated.into_py_any(py),
+        all_rotated,
     )
 }
 
 /// Ends the rotations that a journal has as unfinished, or undoes them.
 #[pyfunction]
-#[pyo3(signature = (client, *, journal, sink, undo=false, progress=None))]
+#[pyo3(signature = (client, *, journal, sink, undo=None, progress=None),
+    text_signature = "(client, *, journal, sink, undo=False, progress=None)")]
 pub(crate) fn resume_rotations(
     py: Python<'_>,
     client: &Bound<'_, Client>,
-    journal: PathBuf,
+    journal: &Bound<'_, PyAny>,
     sink: &Bound<'_, Sink>,
-    undo: bool,
-    progress: Option<&Bound<'_, PyAny>>,
-) -> PyResult<Py<PyAny>> {
+    undo: Given<'_, '_>,
+    progress: Given<'_, '_>,
+) -> Built {
+    let journal = PathBuf::read("journal", journal)?;
+    let undo = given("undo", undo)?.unwrap_or_default();
     let how = if undo {
         core::Resume::Undo
     } else {
@@ -484,9 +391,9 @@ pub(crate) fn resume_rotations(
                     .progress(&|old_id, step| progress.tell(&client, old_id, step))
                     .resume(how)
                     .await
-                    .map(|rotated| with_journal(rotated, journal.path()))
+                    .map(|rotated| (rotated, journal.path().to_owned()))
             })
         },
-        |py, rotated: Vec<Rotated>| rotated.into_py_any(py),
+        all_rotated,
     )
 }

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from conftest import NEW, Ended, Shell, account_of, clean_environment, write_config
-from kaltura_app_token._native import AppToken
 from kaltura_app_token._version import VERSION
 from kaltura_app_token.command import main, tokens
+from kaltura_app_token.model import AppToken
 from kaltura_app_token.sandbox import Sandbox
 
 FIELDS = [

@@ -23,7 +23,7 @@ from test_command_output import requests_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kaltura_app_token._native import AppToken
+    from kaltura_app_token.model import AppToken
 
 CREATING = [
     [NEW, "create"],

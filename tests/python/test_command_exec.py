@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import NEW, Ended, Shell
-from kaltura_app_token._native import AppToken
+from kaltura_app_token.model import AppToken
 from kaltura_app_token.sandbox import Sandbox
 from test_command import order_fault
 from test_command_output import requests_of

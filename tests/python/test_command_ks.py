@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import NEW, Shell, account_of, clean_environment
 from kaltura_app_token import InvalidSession, PermissionDenied, open_ks, sign_ks, token_hash
-from kaltura_app_token._native import AppToken, Session
+from kaltura_app_token.model import AppToken, Session
 from kaltura_app_token.sandbox import Sandbox
 from test_command_output import requests_of
 
@@ -196,7 +196,7 @@ class TestGenerate:
         ended = shell.new("ks", "generate", "--version", version, *words)
         assert (ended.code, ended.err, ended.out.count("\n")) == (0, "", 1)
         info = open_ks(ended.out.strip(), sandbox.admin_secret)
-        assert (info.version, info.session_type_name) == (int(version[-1]), "ADMIN")
+        assert (info.version, str(info.session_type)) == (int(version[-1]), "ADMIN")
         assert (info.user_id, info.privileges) == ("jane", "list:*")
         assert info.expiry is not None
         assert 0 <= time.time() + 600 - info.expiry < 60
@@ -270,10 +270,10 @@ class TestEnd:
         bare = without(shell, "KALTURA_ADMIN_SECRET")
         ended = bare.new("ks", "end", "-", "--dry-run", stdin=session.ks.reveal())
         assert ended.code == 0
-        own = sign_ks(sandbox.admin_secret, partner_id=sandbox.partner_id, expiry=timedelta(1))
+        own = sign_ks(sandbox.admin_secret, partner_id=sandbox.partner_id, duration=timedelta(1))
         ended = bare.new("ks", "end", "-", "--yes", stdin=own.reveal())
         assert "if the session was started from a token" in ended.err
-        own = sign_ks(sandbox.admin_secret, partner_id=sandbox.partner_id, expiry=timedelta(1))
+        own = sign_ks(sandbox.admin_secret, partner_id=sandbox.partner_id, duration=timedelta(1))
         ended = shell.new("ks", "end", "-", "--yes", stdin=own.reveal())
         assert "whoever uses this session is logged out" in ended.err
 

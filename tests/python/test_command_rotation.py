@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from conftest import NEW, Ended, Shell, account_of
-from kaltura_app_token._native import AppToken
+from kaltura_app_token.model import AppToken
 from kaltura_app_token.sandbox import Sandbox
 from test_command import control, order_fault
 from test_command_creation import SIGNALS, end_of, started, wait_for

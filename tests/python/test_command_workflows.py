@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from conftest import NEW, SCRIPTS, Ended, Shell, account_of, clean_environment
-from kaltura_app_token._native import AppToken
+from kaltura_app_token.model import AppToken
 from kaltura_app_token.sandbox import Sandbox
 from test_command import account_line, control, order_fault, value_of
 from test_command_output import requests_of

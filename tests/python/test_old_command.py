@@ -128,7 +128,7 @@ class TestDocumentedSamples:
             "App Token Session Privileges: edit:*",
             f"App Token Value: {token.token.reveal()}",
         ]
-        assert (token.session_type_name, token.hash_type) == ("USER", "SHA256")
+        assert (str(token.session_type), token.hash_type) == ("USER", "SHA256")
 
     def test_list_all_app_tokens(self, old: Old, sandbox: Sandbox) -> None:
         token = sandbox.client().add_token(description="first", session_privileges="sview:*")
@@ -292,7 +292,7 @@ def test_show_secrets_brings_the_old_lines_back(
     ended = old("--list", *switch, **({} if switch else {"KALTURA_SHOW_SECRETS": "1"}))
     assert ended.code == 0
     ks = ended.lines[0].removeprefix("KS: ")
-    assert sandbox.client().session_info(ks).session_type_name == "ADMIN"
+    assert str(sandbox.client().session_info(ks).session_type) == "ADMIN"
     assert token.token.reveal() in ended.out
 
 

@@ -162,7 +162,7 @@ with Sandbox() as sandbox:
     assert [listed.id for listed in manager.list_app_tokens(client)] == [token.id]
     value = token.token.reveal()
     ks = manager.start_app_token_session(client, client.partner_id, token.id, value)
-    assert client.session_info(ks).session_type_name == "USER"
+    assert str(client.session_info(ks).session_type) == "USER"
     manager.delete_app_token(client, token.id)
     assert manager.list_app_tokens(client) == []
     assert manager.wrap_text("one two", 4) == ["one", "two"]

@@ -21,7 +21,8 @@ SUBCOMMANDS = {
 # From the lowest to the highest; a module may import what stands in a row above its own, and what
 # stands beside it as long as no two are in a circle.
 ROWS: list[tuple[str, set[str]]] = [
-    ("facts", {"_version", "errors", "_native", "_aside", "observe"}),
+    ("facts", {"_version", "errors", "_native", "_aside"}),
+    ("results", {"observe", "model", "_frozen", "_pydantic"}),
     ("the library", {"", "aio", "sandbox", "pytest_plugin"}),
     ("words", {"command", "command.output", "command.output.text"}),
     ("output", {"command.output.table", "command.output.fields", "command.output.progress"}),

@@ -116,7 +116,7 @@ def test_a_session_in_place_of_the_secret_is_not_quoted(
             secret,
             partner_id=PARTNER,
             session_type="ADMIN",
-            expiry=timedelta(hours=1),
+            duration=timedelta(hours=1),
             privileges="canary",
         )
         ended = bare.new(*words, KALTURA_KS=ks.reveal(), KALTURA_APP_TOKEN=WRONG_TOKEN, **account)

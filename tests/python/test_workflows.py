@@ -35,7 +35,7 @@ def test_a_rotation_hands_over_a_working_token_and_keeps_the_old_one(
         progress=lambda old_id, step: steps.append((old_id, step)),
     )
     assert (rotated.error, rotated.old_deleted, rotated.state) == (None, False, "done")
-    assert rotated.finish[:2] == ["kaltura-app-token", "delete"]
+    assert rotated.finish[:2] == ("kaltura-app-token", "delete")
     assert (old.id, "proved") in steps
     handed = json.loads((tmp_path / "token.json").read_text())
     assert handed["id"] == rotated.new_id
@@ -243,7 +243,7 @@ def test_a_revocation_is_planned_and_then_carried_out(sandbox: Sandbox) -> None:
     assert {token.id for token in plan.tokens} == set(mine)
     assert len(list(client.tokens())) == 4, "nothing is deleted yet"
     by_ids = kat.plan_revocation(client, ids=[mine[0], "0_nosuchid"])
-    assert by_ids.missing == ["0_nosuchid"]
+    assert by_ids.missing == ("0_nosuchid",)
     with pytest.raises(kat.ConfigError):
         kat.plan_revocation(client)
     order(sandbox, action="appToken.delete", fault="status", status=403, skip=2)

@@ -40,23 +40,12 @@ from .errors import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ._native import AppToken as AppToken
-    from ._native import Audit as Audit
     from ._native import Client as Client
-    from ._native import Ensured as Ensured
-    from ._native import Finding as Finding
-    from ._native import KsInfo as KsInfo
-    from ._native import PrivilegeLint as PrivilegeLint
     from ._native import ResponseProfile as ResponseProfile
-    from ._native import RevocationPlan as RevocationPlan
-    from ._native import Rotated as Rotated
     from ._native import Secret as Secret
-    from ._native import Session as Session
-    from ._native import SessionInfo as SessionInfo
     from ._native import SessionProvider as SessionProvider
     from ._native import Settings as Settings
     from ._native import Sink as Sink
-    from ._native import TokenPage as TokenPage
     from ._native import Tokens as Tokens
     from ._native import TokenSource as TokenSource
     from ._native import __version__ as __version__
@@ -75,6 +64,19 @@ if TYPE_CHECKING:
     from ._native import token_hash as token_hash
     from .aio import AsyncClient as AsyncClient
     from .aio import AsyncSessionProvider as AsyncSessionProvider
+    from .model import AppToken as AppToken
+    from .model import Audit as Audit
+    from .model import Ensured as Ensured
+    from .model import Finding as Finding
+    from .model import KsInfo as KsInfo
+    from .model import PrivilegeLint as PrivilegeLint
+    from .model import RevocationPlan as RevocationPlan
+    from .model import Rotated as Rotated
+    from .model import Session as Session
+    from .model import SessionInfo as SessionInfo
+    from .model import SessionType as SessionType
+    from .model import TokenPage as TokenPage
+    from .model import TokenStatus as TokenStatus
     from .observe import Event as Event
     from .observe import SessionProviderStats as SessionProviderStats
 
@@ -114,6 +116,7 @@ __all__ = [
     "SessionInfo",
     "SessionProvider",
     "SessionProviderStats",
+    "SessionType",
     "Settings",
     "Sink",
     "TokenExpired",
@@ -121,6 +124,7 @@ __all__ = [
     "TokenNotFound",
     "TokenPage",
     "TokenSource",
+    "TokenStatus",
     "Tokens",
     "TransportError",
     "__version__",
@@ -139,17 +143,32 @@ __all__ = [
     "token_hash",
 ]
 
+# Where a name is that is not in the native half.
+_HOMES = {
+    "AsyncClient": ".aio",
+    "AsyncSessionProvider": ".aio",
+    "AppToken": ".model",
+    "Audit": ".model",
+    "Ensured": ".model",
+    "Finding": ".model",
+    "KsInfo": ".model",
+    "PrivilegeLint": ".model",
+    "RevocationPlan": ".model",
+    "Rotated": ".model",
+    "Session": ".model",
+    "SessionInfo": ".model",
+    "SessionType": ".model",
+    "TokenPage": ".model",
+    "TokenStatus": ".model",
+}
+
 
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    if name in ("Event", "SessionProviderStats"):
-        room = ".observe"
-    else:
-        room = ".aio" if name.startswith("Async") else "._native"
-    home = import_module(room, __name__)
+    home = import_module(_HOMES.get(name, "._native"), __name__)
     value: object = getattr(home, name)
     globals()[name] = value
     return value

@@ -1,6 +1,6 @@
 """The native half of the package; everything public here is re-exported by `kaltura_app_token`."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from os import PathLike
 from typing import Any, Literal, TypedDict, final
@@ -8,10 +8,26 @@ from typing import Any, Literal, TypedDict, final
 from typing_extensions import Unpack
 
 from .errors import KalturaError
+from .model import (
+    AppToken,
+    Audit,
+    Ensured,
+    KsInfo,
+    PrivilegeLint,
+    RevocationPlan,
+    Rotated,
+    Session,
+    SessionInfo,
+    SessionType,
+    TokenPage,
+    TokenStatus,
+)
 from .observe import Event, SessionProviderStats
 
 _HashType = Literal["MD5", "SHA1", "SHA256", "SHA512"]
-_SessionType = Literal["USER", "ADMIN"]
+_SessionType = Literal["USER", "ADMIN"] | SessionType
+_TokenStatus = Literal["DISABLED", "ACTIVE", "DELETED"] | TokenStatus
+_Privileges = str | Iterable[str]
 _Refusal = Literal[
     "EXPIRED",
     "LOGOUT",
@@ -27,25 +43,14 @@ _TokenOrder = Literal["+createdAt", "-createdAt", "+updatedAt", "-updatedAt"]
 
 __version__: str
 __all__ = [
-    "AppToken",
-    "Audit",
     "Client",
-    "Ensured",
-    "Finding",
-    "KsInfo",
     "LoopQueue",
-    "PrivilegeLint",
     "ResponseProfile",
-    "RevocationPlan",
-    "Rotated",
     "Sandbox",
     "Secret",
-    "Session",
-    "SessionInfo",
     "SessionProvider",
     "Settings",
     "Sink",
-    "TokenPage",
     "TokenSource",
     "Tokens",
     "Walk",
@@ -94,10 +99,10 @@ class _ClientOptions(TypedDict, total=False):
 class _TokenFilter(TypedDict, total=False):
     """Which tokens to list. Instants are unix seconds or an aware `datetime`."""
 
-    id_equal: str | None
-    id_in: Sequence[str] | None
-    status_equal: int | None
-    status_in: Sequence[int] | None
+    id_equal: str | AppToken | None
+    id_in: Iterable[str | AppToken] | None
+    status_equal: _TokenStatus | int | None
+    status_in: Iterable[_TokenStatus | int] | None
     created_at_greater_than_or_equal: int | datetime | None
     created_at_less_than_or_equal: int | datetime | None
     updated_at_greater_than_or_equal: int | datetime | None
@@ -113,91 +118,15 @@ class _OrderedTokenFilter(_TokenFilter, total=False):
 class Secret:
     """A credential. `str`, `repr` and formatting show a mask; it cannot be pickled."""
 
-    def __new__(cls, value: str) -> Secret: ...
+    def __new__(cls, value: str | Secret) -> Secret: ...
     def reveal(self) -> str: ...
     def __bool__(self) -> bool: ...
     def __eq__(self, other: object, /) -> bool: ...
-
-@final
-class AppToken:
-    @property
-    def id(self) -> str: ...
-    @property
-    def token(self) -> Secret | None: ...
-    @property
-    def partner_id(self) -> int | None: ...
-    @property
-    def status(self) -> int | None: ...
-    @property
-    def status_name(self) -> str | None: ...
-    @property
-    def session_type(self) -> int | None: ...
-    @property
-    def session_type_name(self) -> str | None: ...
-    @property
-    def session_duration(self) -> int | None: ...
-    @property
-    def session_privileges(self) -> str | None: ...
-    @property
-    def session_user_id(self) -> str | None: ...
-    @property
-    def hash_type(self) -> str | None: ...
-    @property
-    def description(self) -> str | None: ...
-    @property
-    def expiry(self) -> int | None: ...
-    @property
-    def created_at(self) -> int | None: ...
-    @property
-    def updated_at(self) -> int | None: ...
-    @property
-    def expires_at(self) -> datetime | None: ...
-    def __eq__(self, other: object, /) -> bool: ...
-
-@final
-class TokenPage:
-    @property
-    def tokens(self) -> tuple[AppToken, ...]: ...
-    @property
-    def total_count(self) -> int: ...
-
-@final
-class Session:
-    @property
-    def ks(self) -> Secret: ...
-    @property
-    def session_type(self) -> int | None: ...
-    @property
-    def session_type_name(self) -> str | None: ...
-    @property
-    def partner_id(self) -> int | None: ...
-    @property
-    def user_id(self) -> str | None: ...
-    @property
-    def expiry(self) -> int | None: ...
-    @property
-    def expires_at(self) -> datetime | None: ...
-    @property
-    def privileges(self) -> str | None: ...
-    @property
-    def dropped_privileges(self) -> list[str]: ...
-
-@final
-class SessionInfo:
-    @property
-    def session_type(self) -> int | None: ...
-    @property
-    def session_type_name(self) -> str | None: ...
-    @property
-    def partner_id(self) -> int | None: ...
-    @property
-    def user_id(self) -> str | None: ...
-    @property
-    def expiry(self) -> int | None: ...
-    @property
-    def expires_at(self) -> datetime | None: ...
-    @property
-    def privileges(self) -> str | None: ...
+    def __hash__(self) -> int: ...
+    def __copy__(self) -> Secret: ...
+    def __deepcopy__(self, _memo: object, /) -> Secret: ...
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> Any: ...
 
 @final
 class Settings:
@@ -209,9 +138,9 @@ class Settings:
         ks: str | Secret | None = None,
         service_url: str | None = None,
         user_id: str | None = None,
-        admin_session_duration: int | timedelta | None = None,
-        admin_privileges: str | None = None,
-        app_token_id: str | None = None,
+        admin_session_duration: float | timedelta | None = None,
+        admin_privileges: _Privileges | None = None,
+        app_token_id: str | AppToken | None = None,
         app_token: str | Secret | None = None,
         profile: str | None = None,
         found: bool = False,
@@ -225,6 +154,8 @@ class Settings:
         sources: Sequence[Settings], need: Literal["exchange", "admin", "show"]
     ) -> Settings: ...
     def names_account(self) -> bool: ...
+    def __copy__(self) -> Settings: ...
+    def __deepcopy__(self, _memo: object, /) -> Settings: ...
     @property
     def source(self) -> str: ...
     @property
@@ -248,7 +179,7 @@ class Settings:
     @property
     def app_token(self) -> Secret | None: ...
     @property
-    def warnings(self) -> list[str]: ...
+    def warnings(self) -> tuple[str, ...]: ...
 
 @final
 class ResponseProfile:
@@ -263,45 +194,11 @@ class ResponseProfile:
         name: str,
         system_name: str,
         *,
-        include: Sequence[str] | None = None,
-        exclude: Sequence[str] | None = None,
+        include: Iterable[str] | None = None,
+        exclude: Iterable[str] | None = None,
     ) -> ResponseProfile: ...
-
-@final
-class PrivilegeLint:
-    @property
-    def rule(self) -> str: ...
-    @property
-    def privilege(self) -> str: ...
-    @property
-    def message(self) -> str: ...
-
-@final
-class KsInfo:
-    @property
-    def version(self) -> int: ...
-    @property
-    def verified(self) -> bool: ...
-    @property
-    def partner_id(self) -> int | None: ...
-    @property
-    def session_type(self) -> int | None: ...
-    @property
-    def session_type_name(self) -> str | None: ...
-    @property
-    def user_id(self) -> str | None: ...
-    @property
-    def expiry(self) -> int | None: ...
-    @property
-    def expires_at(self) -> datetime | None: ...
-    @property
-    def privileges(self) -> str | None: ...
-    @property
-    def master_partner_id(self) -> int | None: ...
-    @property
-    def additional_data(self) -> str | None: ...
-    @property
-    def random(self) -> str | None: ...
+    def __copy__(self) -> ResponseProfile: ...
+    def __deepcopy__(self, _memo: object, /) -> ResponseProfile: ...
 
 @final
 class Tokens:
@@ -328,8 +225,8 @@ class Client:
         ks: str | Secret | None = None,
         service_url: str | None = None,
         user_id: str | None = None,
-        admin_session_duration: int | timedelta | None = None,
-        admin_privileges: str | None = None,
+        admin_session_duration: float | timedelta | None = None,
+        admin_privileges: _Privileges | None = None,
         **options: Unpack[_ClientOptions],
     ) -> Client: ...
     @staticmethod
@@ -373,14 +270,14 @@ class Client:
         description: str | None = None,
         hash_type: _HashType | None = "SHA256",
         session_type: _SessionType | int | None = "USER",
-        session_duration: int | timedelta | None = None,
-        session_privileges: str | None = None,
+        session_duration: float | timedelta | None = None,
+        session_privileges: _Privileges | None = None,
         session_user_id: str | None = None,
         expiry: int | datetime | None = None,
         response_profile: ResponseProfile | None = None,
     ) -> AppToken: ...
     def get_token(
-        self, id: str, *, response_profile: ResponseProfile | None = None
+        self, id: str | AppToken, *, response_profile: ResponseProfile | None = None
     ) -> AppToken: ...
     def list_tokens(
         self,
@@ -400,16 +297,16 @@ class Client:
     ) -> Tokens: ...
     def update_token(
         self,
-        id: str,
+        id: str | AppToken,
         *,
         description: str | None = None,
         hash_type: _HashType | None = None,
         session_type: _SessionType | int | None = None,
-        session_duration: int | timedelta | None = None,
-        session_privileges: str | None = None,
+        session_duration: float | timedelta | None = None,
+        session_privileges: _Privileges | None = None,
         session_user_id: str | None = None,
         expiry: int | datetime | None = None,
-        clear: Sequence[_TokenField] = (),
+        clear: Iterable[_TokenField] = (),
         response_profile: ResponseProfile | None = None,
     ) -> AppToken: ...
     def preview_add(
@@ -418,35 +315,35 @@ class Client:
         description: str | None = None,
         hash_type: _HashType | None = "SHA256",
         session_type: _SessionType | int | None = "USER",
-        session_duration: int | timedelta | None = None,
-        session_privileges: str | None = None,
+        session_duration: float | timedelta | None = None,
+        session_privileges: _Privileges | None = None,
         session_user_id: str | None = None,
         expiry: int | datetime | None = None,
     ) -> list[tuple[str, str]]: ...
     def preview_update(
         self,
-        id: str,
+        id: str | AppToken,
         *,
         description: str | None = None,
         hash_type: _HashType | None = None,
         session_type: _SessionType | int | None = None,
-        session_duration: int | timedelta | None = None,
-        session_privileges: str | None = None,
+        session_duration: float | timedelta | None = None,
+        session_privileges: _Privileges | None = None,
         session_user_id: str | None = None,
         expiry: int | datetime | None = None,
-        clear: Sequence[_TokenField] = (),
+        clear: Iterable[_TokenField] = (),
     ) -> list[tuple[str, str]]: ...
-    def delete_token(self, id: str) -> None: ...
+    def delete_token(self, id: str | AppToken) -> None: ...
     def start_session(
         self,
-        id: str,
-        token: str | Secret,
+        id: str | AppToken,
+        token: str | Secret | None = None,
         *,
-        hash_type: _HashType = "SHA256",
+        hash_type: _HashType | None = None,
         user_id: str | None = None,
         session_type: _SessionType | int | None = None,
-        expiry: int | timedelta | None = None,
-        privileges: str | None = None,
+        duration: float | timedelta | None = None,
+        privileges: _Privileges | None = None,
     ) -> Session: ...
     def start_widget_session(self) -> Session: ...
     def start_admin_session(self) -> Session: ...
@@ -457,18 +354,20 @@ class Client:
 @final
 class TokenSource:
     @staticmethod
-    def value(id: str, token: str | Secret) -> TokenSource: ...
+    def value(id: str | AppToken, token: str | Secret | None = None) -> TokenSource: ...
     @staticmethod
     def environment() -> TokenSource: ...
     @staticmethod
-    def variable(id: str, name: str) -> TokenSource: ...
+    def variable(id: str | AppToken, name: str) -> TokenSource: ...
     @staticmethod
     def file(path: str | PathLike[str]) -> TokenSource: ...
     @staticmethod
-    def value_file(id: str, path: str | PathLike[str]) -> TokenSource: ...
+    def value_file(id: str | AppToken, path: str | PathLike[str]) -> TokenSource: ...
     @staticmethod
     def callable(
-        function: Callable[[], tuple[str, str | Secret] | tuple[str, str | Secret, _HashType]],
+        function: Callable[
+            [], AppToken | tuple[str, str | Secret] | tuple[str, str | Secret, _HashType]
+        ],
     ) -> TokenSource: ...
 
 @final
@@ -489,8 +388,8 @@ class SessionProvider:
         *,
         user_id: str | None = None,
         session_type: _SessionType | int | None = None,
-        privileges: str | None = None,
-        duration: int | timedelta | None = None,
+        privileges: _Privileges | None = None,
+        duration: float | timedelta | None = None,
         min_remaining: float | timedelta | None = None,
     ) -> Session: ...
     def reject(self, session: Session, reason: _Refusal = "EXPIRED") -> Session: ...
@@ -516,42 +415,6 @@ class Sandbox:
     def close(self) -> None: ...
 
 @final
-class Finding:
-    @property
-    def token_id(self) -> str: ...
-    @property
-    def rule(self) -> str: ...
-    @property
-    def severity(self) -> str: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def fix(self) -> list[str]: ...
-
-@final
-class Audit:
-    @property
-    def tokens(self) -> int: ...
-    @property
-    def findings(self) -> list[Finding]: ...
-
-@final
-class Ensured:
-    @property
-    def token(self) -> AppToken: ...
-    @property
-    def created(self) -> bool: ...
-    @property
-    def duplicates(self) -> list[str]: ...
-
-@final
-class RevocationPlan:
-    @property
-    def tokens(self) -> list[AppToken]: ...
-    @property
-    def missing(self) -> list[str]: ...
-
-@final
 class Sink:
     @staticmethod
     def stdout() -> Sink: ...
@@ -562,21 +425,6 @@ class Sink:
     @staticmethod
     def callable(function: Callable[[AppToken], object]) -> Sink: ...
 
-@final
-class Rotated:
-    @property
-    def old_id(self) -> str: ...
-    @property
-    def new_id(self) -> str | None: ...
-    @property
-    def state(self) -> str | None: ...
-    @property
-    def old_deleted(self) -> bool: ...
-    @property
-    def error(self) -> KalturaError | None: ...
-    @property
-    def finish(self) -> list[str]: ...
-
 def audit(client: Client, **filters: Unpack[_TokenFilter]) -> Audit: ...
 def ensure(
     client: Client,
@@ -584,30 +432,32 @@ def ensure(
     description: str,
     hash_type: _HashType | None = "SHA256",
     session_type: _SessionType | int | None = "USER",
-    session_duration: int | timedelta | None = None,
-    session_privileges: str | None = None,
+    session_duration: float | timedelta | None = None,
+    session_privileges: _Privileges | None = None,
     session_user_id: str | None = None,
     expiry: int | datetime | None = None,
 ) -> Ensured: ...
 def plan_revocation(
     client: Client,
     *,
-    ids: Sequence[str] | None = None,
+    ids: Iterable[str | AppToken] | RevocationPlan | None = None,
     created_before: int | datetime | None = None,
     description: str | None = None,
     user_id: str | None = None,
 ) -> RevocationPlan: ...
-def revoke(client: Client, ids: Sequence[str]) -> dict[str, KalturaError | None]: ...
+def revoke(
+    client: Client, ids: Iterable[str | AppToken] | RevocationPlan
+) -> dict[str, KalturaError | None]: ...
 def rotate(
     client: Client,
-    ids: Sequence[str],
+    ids: Iterable[str | AppToken] | RevocationPlan,
     *,
     journal: str | PathLike[str],
     sink: Sink,
     hash_type: _HashType | None = None,
     expiry: int | datetime | None = None,
     delete_now: bool = False,
-    delete_after: int | timedelta | None = None,
+    delete_after: float | timedelta | None = None,
     concurrency: int = 4,
     progress: Callable[[str, str], object] | None = None,
 ) -> list[Rotated]: ...
@@ -624,10 +474,11 @@ def sign_ks(
     secret: str | Secret,
     *,
     partner_id: int,
-    expiry: int | datetime | timedelta,
+    duration: float | timedelta | None = None,
+    expiry: int | datetime | None = None,
     session_type: _SessionType | int | None = None,
     user_id: str | None = None,
-    privileges: str = "",
+    privileges: _Privileges = "",
     master_partner_id: int | None = None,
     additional_data: str | None = None,
     version: Literal[1, 2] = 2,
@@ -635,9 +486,9 @@ def sign_ks(
 def open_ks(ks: str | Secret, *secrets: str | Secret) -> KsInfo: ...
 def describe_ks(ks: str | Secret) -> KsInfo: ...
 def lint_privileges(
-    text: str, use: Literal["token", "start_session"] = "token"
-) -> list[PrivilegeLint]: ...
-def dropped_privileges(requested: str, granted: str) -> list[str]: ...
+    text: _Privileges, use: Literal["token", "start_session"] = "token"
+) -> tuple[PrivilegeLint, ...]: ...
+def dropped_privileges(requested: _Privileges, granted: _Privileges) -> tuple[str, ...]: ...
 def normalize_service_url(url: str, allow_http: bool = False) -> str: ...
 def read_configuration(path: str | PathLike[str]) -> tuple[Secret, str | None]: ...
 def sandbox_main(arguments: list[str]) -> int: ...

@@ -1,6 +1,6 @@
 """Types of `kaltura_app_token.aio`."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import datetime, timedelta
 from os import PathLike
 from typing import Literal
@@ -8,28 +8,31 @@ from typing import Literal
 from typing_extensions import Self, Unpack
 
 from ._native import (
-    AppToken,
-    Audit,
-    Ensured,
     ResponseProfile,
-    RevocationPlan,
-    Rotated,
     Secret,
-    Session,
-    SessionInfo,
     Settings,
     Sink,
-    TokenPage,
     TokenSource,
     _ClientOptions,
     _HashType,
     _OrderedTokenFilter,
+    _Privileges,
     _Refusal,
     _SessionType,
     _TokenField,
     _TokenFilter,
 )
 from .errors import KalturaError
+from .model import (
+    AppToken,
+    Audit,
+    Ensured,
+    RevocationPlan,
+    Rotated,
+    Session,
+    SessionInfo,
+    TokenPage,
+)
 from .observe import SessionProviderStats
 
 class AsyncClient:
@@ -41,8 +44,8 @@ class AsyncClient:
         ks: str | Secret | None = None,
         service_url: str | None = None,
         user_id: str | None = None,
-        admin_session_duration: int | timedelta | None = None,
-        admin_privileges: str | None = None,
+        admin_session_duration: float | timedelta | None = None,
+        admin_privileges: _Privileges | None = None,
         **options: Unpack[_ClientOptions],
     ) -> None: ...
     @classmethod
@@ -73,14 +76,14 @@ class AsyncClient:
         description: str | None = None,
         hash_type: _HashType | None = "SHA256",
         session_type: _SessionType | int | None = "USER",
-        session_duration: int | timedelta | None = None,
-        session_privileges: str | None = None,
+        session_duration: float | timedelta | None = None,
+        session_privileges: _Privileges | None = None,
         session_user_id: str | None = None,
         expiry: int | datetime | None = None,
         response_profile: ResponseProfile | None = None,
     ) -> AppToken: ...
     async def get_token(
-        self, id: str, *, response_profile: ResponseProfile | None = None
+        self, id: str | AppToken, *, response_profile: ResponseProfile | None = None
     ) -> AppToken: ...
     async def list_tokens(
         self,
@@ -100,16 +103,16 @@ class AsyncClient:
     ) -> AsyncIterator[AppToken]: ...
     async def update_token(
         self,
-        id: str,
+        id: str | AppToken,
         *,
         description: str | None = None,
         hash_type: _HashType | None = None,
         session_type: _SessionType | int | None = None,
-        session_duration: int | timedelta | None = None,
-        session_privileges: str | None = None,
+        session_duration: float | timedelta | None = None,
+        session_privileges: _Privileges | None = None,
         session_user_id: str | None = None,
         expiry: int | datetime | None = None,
-        clear: Sequence[_TokenField] = (),
+        clear: Iterable[_TokenField] = (),
         response_profile: ResponseProfile | None = None,
     ) -> AppToken: ...
     def preview_add(
@@ -118,35 +121,35 @@ class AsyncClient:
         description: str | None = None,
         hash_type: _HashType | None = "SHA256",
         session_type: _SessionType | int | None = "USER",
-        session_duration: int | timedelta | None = None,
-        session_privileges: str | None = None,
+        session_duration: float | timedelta | None = None,
+        session_privileges: _Privileges | None = None,
         session_user_id: str | None = None,
         expiry: int | datetime | None = None,
     ) -> list[tuple[str, str]]: ...
     def preview_update(
         self,
-        id: str,
+        id: str | AppToken,
         *,
         description: str | None = None,
         hash_type: _HashType | None = None,
         session_type: _SessionType | int | None = None,
-        session_duration: int | timedelta | None = None,
-        session_privileges: str | None = None,
+        session_duration: float | timedelta | None = None,
+        session_privileges: _Privileges | None = None,
         session_user_id: str | None = None,
         expiry: int | datetime | None = None,
-        clear: Sequence[_TokenField] = (),
+        clear: Iterable[_TokenField] = (),
     ) -> list[tuple[str, str]]: ...
-    async def delete_token(self, id: str) -> None: ...
+    async def delete_token(self, id: str | AppToken) -> None: ...
     async def start_session(
         self,
-        id: str,
-        token: str | Secret,
+        id: str | AppToken,
+        token: str | Secret | None = None,
         *,
-        hash_type: _HashType = "SHA256",
+        hash_type: _HashType | None = None,
         user_id: str | None = None,
         session_type: _SessionType | int | None = None,
-        expiry: int | timedelta | None = None,
-        privileges: str | None = None,
+        duration: float | timedelta | None = None,
+        privileges: _Privileges | None = None,
     ) -> Session: ...
     async def start_widget_session(self) -> Session: ...
     async def start_admin_session(self) -> Session: ...
@@ -170,8 +173,8 @@ class AsyncSessionProvider:
         *,
         user_id: str | None = None,
         session_type: _SessionType | int | None = None,
-        privileges: str | None = None,
-        duration: int | timedelta | None = None,
+        privileges: _Privileges | None = None,
+        duration: float | timedelta | None = None,
         min_remaining: float | timedelta | None = None,
     ) -> Session: ...
     async def reject(self, session: Session, reason: _Refusal = "EXPIRED") -> Session: ...
@@ -184,30 +187,32 @@ async def ensure(
     description: str,
     hash_type: _HashType | None = "SHA256",
     session_type: _SessionType | int | None = "USER",
-    session_duration: int | timedelta | None = None,
-    session_privileges: str | None = None,
+    session_duration: float | timedelta | None = None,
+    session_privileges: _Privileges | None = None,
     session_user_id: str | None = None,
     expiry: int | datetime | None = None,
 ) -> Ensured: ...
 async def plan_revocation(
     client: AsyncClient,
     *,
-    ids: Sequence[str] | None = None,
+    ids: Iterable[str | AppToken] | RevocationPlan | None = None,
     created_before: int | datetime | None = None,
     description: str | None = None,
     user_id: str | None = None,
 ) -> RevocationPlan: ...
-async def revoke(client: AsyncClient, ids: Sequence[str]) -> dict[str, KalturaError | None]: ...
+async def revoke(
+    client: AsyncClient, ids: Iterable[str | AppToken] | RevocationPlan
+) -> dict[str, KalturaError | None]: ...
 async def rotate(
     client: AsyncClient,
-    ids: Sequence[str],
+    ids: Iterable[str | AppToken] | RevocationPlan,
     *,
     journal: str | PathLike[str],
     sink: Sink,
     hash_type: _HashType | None = None,
     expiry: int | datetime | None = None,
     delete_now: bool = False,
-    delete_after: int | timedelta | None = None,
+    delete_after: float | timedelta | None = None,
     concurrency: int = 4,
     progress: Callable[[str, str], object] | None = None,
 ) -> list[Rotated]: ...

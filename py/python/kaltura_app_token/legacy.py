@@ -41,6 +41,10 @@ from kaltura_app_token.command.output.table import table, terminal_width, wrap
 from kaltura_app_token.command.output.text import printable
 from kaltura_app_token.errors import ConfigError, KalturaError, exit_code
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kaltura_app_token.model import AppToken
+
 __all__ = [
     "PRIVILEGE_HANDLERS",
     "build_privileges",
@@ -290,9 +294,7 @@ def start_admin_session(
     return session.ks.reveal()
 
 
-def create_app_token(
-    client: _native.Client, privileges: str, description: str | None
-) -> _native.AppToken:
+def create_app_token(client: _native.Client, privileges: str, description: str | None) -> AppToken:
     """Creates an app token of type USER with hash type SHA256.
 
     Raises:
@@ -301,9 +303,7 @@ def create_app_token(
     return client.add_token(description=description, session_privileges=privileges or None)
 
 
-def list_app_tokens(
-    client: _native.Client, *, with_secrets: bool = False
-) -> list[_native.AppToken]:
+def list_app_tokens(client: _native.Client, *, with_secrets: bool = False) -> list[AppToken]:
     """All app tokens of the account, their values only if asked for.
 
     Raises:
@@ -314,7 +314,7 @@ def list_app_tokens(
 
 def update_app_token(
     client: _native.Client, app_token_id: str, privileges: str, description: str | None
-) -> _native.AppToken:
+) -> AppToken:
     """Changes what is given and not empty, and nothing else.
 
     Raises:
@@ -522,12 +522,12 @@ def _update(client: _native.Client, args: argparse.Namespace, privileges: str) -
         _print_session(client, token)
 
 
-def _print_details(what: str, token: _native.AppToken) -> None:
+def _print_details(what: str, token: AppToken) -> None:
     print(f"{what} Description: {printable(token.description or '')}")
     print(f"{what} Session Privileges: {printable(token.session_privileges or '')}")
 
 
-def _print_session(client: _native.Client, token: _native.AppToken) -> None:
+def _print_session(client: _native.Client, token: AppToken) -> None:
     with _saying(f"Error starting a session with App Token with ID {token.id}: "):
         value = token.token or client.get_token(token.id).token
         revealed = value.reveal() if value is not None else ""
@@ -535,7 +535,7 @@ def _print_session(client: _native.Client, token: _native.AppToken) -> None:
     print(f"App Token Session KS: {ks}")
 
 
-def _print_list(tokens: list[_native.AppToken], *, show_secrets: bool) -> None:
+def _print_list(tokens: list[AppToken], *, show_secrets: bool) -> None:
     if not tokens:
         print("No App Tokens found.")
         return

@@ -238,7 +238,7 @@ def _options(args: argparse.Namespace) -> Place:
 
 def _config_file(path: str, *, asked_for: bool = False) -> Place:
     settings = _native.Settings.from_config_file(path)
-    return Place(path, settings, settings.warnings, asked_for)
+    return Place(path, settings, list(settings.warnings), asked_for)
 
 
 def account_place(found: list[Place], settings: _native.Settings) -> Place | None:

@@ -11,6 +11,10 @@ from kaltura_app_token.command import messages
 from kaltura_app_token.command.output.run import note
 from kaltura_app_token.errors import ConfigError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kaltura_app_token.model import AppToken, Session
+
 
 def connect(
     settings: _native.Settings, program: str, allow_http_option: str, **options: Any
@@ -45,7 +49,7 @@ def open_client(
         raise
 
 
-def exchange(client: _native.Client, token: _native.AppToken) -> _native.Session:
+def exchange(client: _native.Client, token: AppToken) -> Session:
     """Exchanges a token for a session, fetching its value if this copy of it lacks that.
 
     Raises:
@@ -66,7 +70,7 @@ def lint(text: str | None, program: str, *, at_session: bool = False) -> None:
         note(f"{program}: warning: privilege {found.privilege}: {found.message}")
 
 
-def warn_of_dropped(session: _native.Session, program: str) -> None:
+def warn_of_dropped(session: Session, program: str) -> None:
     """Says on stderr which privileges were asked for and not given."""
     if session.dropped_privileges:
         note(

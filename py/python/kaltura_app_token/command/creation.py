@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import TypeVar
 
-    Made = TypeVar("Made", _native.AppToken, _native.Ensured)
+    from kaltura_app_token.model import AppToken, Ensured
+
+    Made = TypeVar("Made", AppToken, Ensured)
 
 _LOST_OUTPUT = 7
 _LOOK_SECONDS = 2.0
@@ -62,7 +64,9 @@ class Creation:
             # The first says itself what is known of the token; the others refuse an argument.
             self._begun = None
             raise
-        if isinstance(made, _native.AppToken):
+        from kaltura_app_token.model import AppToken
+
+        if isinstance(made, AppToken):
             self._token_id = made.id
         elif made.created:
             self._token_id = made.token.id
@@ -112,7 +116,7 @@ class Creation:
             before_another,
         )
 
-    def _may_be(self, token: _native.AppToken) -> bool:
+    def _may_be(self, token: AppToken) -> bool:
         names = ("description", "session_privileges", "session_user_id")
         return all((getattr(token, name) or "") == (self._fields.get(name) or "") for name in names)
 

@@ -40,7 +40,7 @@ def _walk_through(sandbox: Sandbox) -> None:
     session = integration.start_session(token.id, value)
     ks = session.ks.reveal()
     print(f"  session KS (sandbox): {ks}")
-    print(f"  of type {session.session_type_name}, until {iso_time(session.expiry)}")
+    print(f"  of type {session.session_type}, until {iso_time(session.expiry)}")
     print(f"  privileges: {session.privileges}")
 
     _step(

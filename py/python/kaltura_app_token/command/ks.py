@@ -26,6 +26,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from kaltura_app_token.model import KsInfo, PrivilegeLint, SessionInfo
+
 _FINDINGS = 6
 _ENCRYPTED = 2
 FORBIDDEN = "SERVICE_FORBIDDEN"
@@ -136,7 +138,7 @@ def _inspect(args: argparse.Namespace) -> int:
 
 
 def _ask_server(
-    args: argparse.Namespace, found: list[account.Place], ks: str, info: _native.KsInfo
+    args: argparse.Namespace, found: list[account.Place], ks: str, info: KsInfo
 ) -> tuple[dict[str, Any], KalturaError | None]:
     """Whether the server accepts the session and what it reads in it, or the refusal.
 
@@ -163,7 +165,7 @@ def _ask_server(
         return {"accepted": True}, error
 
 
-def _settings_for(found: list[account.Place], info: _native.KsInfo) -> tuple[_native.Settings, str]:
+def _settings_for(found: list[account.Place], info: KsInfo) -> tuple[_native.Settings, str]:
     """The account whose session this is, and where that is said; without one, the session itself
     says whose it is.
 
@@ -183,7 +185,7 @@ def _settings_for(found: list[account.Place], info: _native.KsInfo) -> tuple[_na
     return settings, place.name if place else "several places"
 
 
-def _read(ks: str, found: list[account.Place]) -> tuple[_native.KsInfo, bool | None, str]:
+def _read(ks: str, found: list[account.Place]) -> tuple[KsInfo, bool | None, str]:
     """What can be told of a KS here, whether it is genuine if that can be told, and why."""
     info = _native.describe_ks(ks)
     holder = next((place for place in found if place.settings.admin_secret is not None), None)
@@ -202,7 +204,7 @@ def _read(ks: str, found: list[account.Place]) -> tuple[_native.KsInfo, bool | N
     return opened, True, f"yes, signed with the secret of {holder.name}"
 
 
-def _fields(info: _native.KsInfo | _native.SessionInfo) -> dict[str, Any]:
+def _fields(info: KsInfo | SessionInfo) -> dict[str, Any]:
     """What is known of a session under the API's names."""
     expiry = info.expiry
     token_id = _token_of(info.privileges)
@@ -245,12 +247,12 @@ def _warnings(privileges: str | None) -> list[dict[str, str]]:
     ]
 
 
-def lints(privileges: str | None) -> list[_native.PrivilegeLint]:
+def lints(privileges: str | None) -> tuple[PrivilegeLint, ...]:
     """What will not work of a session's privileges, but for those that the exchange itself adds."""
     token_id = _token_of(privileges)
     added = (f"sessionid:{token_id}", f"apptoken:{token_id}")
     items = [item for item in (privileges or "").split(",") if item and item not in added]
-    return _native.lint_privileges(",".join(items)) if items else []
+    return _native.lint_privileges(",".join(items)) if items else ()
 
 
 def _version(text: str) -> int:
@@ -283,8 +285,6 @@ def _add_generate(parser: Parser) -> None:
 
 
 def _generate(args: argparse.Namespace) -> int:
-    from datetime import timedelta
-
     settings = account.resolve(account.places(args), "admin")
     if settings.admin_secret is None or settings.partner_id is None:
         raise ConfigError(
@@ -295,7 +295,7 @@ def _generate(args: argparse.Namespace) -> int:
     ks = _native.sign_ks(
         settings.admin_secret,
         partner_id=settings.partner_id,
-        expiry=timedelta(seconds=args.duration),
+        duration=args.duration,
         session_type=args.type,
         user_id=args.user,
         privileges=args.privileges,
@@ -343,7 +343,7 @@ def _end(args: argparse.Namespace) -> int:
     return 0
 
 
-def _what_ends(info: _native.KsInfo) -> str:
+def _what_ends(info: KsInfo) -> str:
     token_id = _token_of(info.privileges)
     if token_id is not None:
         return (

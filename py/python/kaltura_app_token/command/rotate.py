@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kaltura_app_token.errors import KalturaError
+    from kaltura_app_token.model import Rotated
 
 _ACTIVE = 2
 
@@ -326,7 +327,7 @@ def _run(
     journal: str,
     target: _Target,
     progress: Callable[[str, str], None],
-) -> list[_native.Rotated]:
+) -> list[Rotated]:
     if not ids:
         return _native.resume_rotations(
             client, journal=journal, sink=target.sink, undo=args.undo, progress=progress
@@ -355,18 +356,18 @@ def _same(words: Sequence[str], args: argparse.Namespace, target: _Target) -> li
 
 def _report(
     args: argparse.Namespace,
-    outcomes: Sequence[_native.Rotated],
+    outcomes: Sequence[Rotated],
     target: _Target,
     journal: str,
     steps: Mapping[str, str],
 ) -> int:
     """Says what came of each rotation: on stdout, unless that is where the tokens went."""
     code = 0
-    failed: dict[tuple[_Failure, str, str | None], list[_native.Rotated]] = {}
+    failed: dict[tuple[_Failure, str, str | None], list[Rotated]] = {}
     # The commands that go on: many rotations have the same one.
     said: set[str] = set()
 
-    def ways_on(rotated: _native.Rotated) -> Iterator[str]:
+    def ways_on(rotated: Rotated) -> Iterator[str]:
         ways = [("finish with", _finish(rotated, args, target))]
         if rotated.error is not None and rotated.state in _UNDOABLE:
             ways.append(("or undo with", undo))
@@ -415,11 +416,11 @@ def _report(
     return code
 
 
-def _finish(rotated: _native.Rotated, args: argparse.Namespace, target: _Target) -> list[str]:
+def _finish(rotated: Rotated, args: argparse.Namespace, target: _Target) -> list[str]:
     return _same(rotated.finish, args, target) if rotated.finish else []
 
 
-def _in_words(rotated: _native.Rotated) -> str:
+def _in_words(rotated: Rotated) -> str:
     if rotated.state == "undone":
         return f"{rotated.old_id} stays, and nothing new is left beside it"
     deleted = ", and the old one is deleted" if rotated.old_deleted else ""
@@ -455,7 +456,7 @@ _UNDOABLE = ("intended", "created", "proved")
 _UNPROVED = 8
 
 
-def _failure(rotated: _native.Rotated, args: argparse.Namespace, step: str | None) -> _Failure:
+def _failure(rotated: Rotated, args: argparse.Namespace, step: str | None) -> _Failure:
     if args.undo:
         return _NOT_UNDONE
     if step == "deleted":
@@ -468,7 +469,7 @@ def _failure(rotated: _native.Rotated, args: argparse.Namespace, step: str | Non
     return _NOT_REPLACED
 
 
-def _code(rotated: _native.Rotated, error: KalturaError) -> int:
+def _code(rotated: Rotated, error: KalturaError) -> int:
     """The exit code of a failed rotation. What a new token's sessions lack is no mistake of the
     command line.
     """
@@ -476,7 +477,7 @@ def _code(rotated: _native.Rotated, error: KalturaError) -> int:
     return _UNPROVED if is_proof else exit_code(error)
 
 
-def _of_any(rotated: _native.Rotated, message: str) -> str:
+def _of_any(rotated: Rotated, message: str) -> str:
     """The message without the ids of its own rotation, by which others have the same one."""
     for token_id in (rotated.old_id, rotated.new_id):
         if token_id:
@@ -485,7 +486,7 @@ def _of_any(rotated: _native.Rotated, message: str) -> str:
 
 
 def _say_failure(
-    kind: _Failure, of_any: str, hint: str | None, rotations: Sequence[_native.Rotated]
+    kind: _Failure, of_any: str, hint: str | None, rotations: Sequence[Rotated]
 ) -> None:
     first = rotations[0]
     if len(rotations) == 1 and first.error is not None:

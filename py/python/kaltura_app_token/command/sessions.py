@@ -21,6 +21,10 @@ from kaltura_app_token.command.output.run import fail, note
 from kaltura_app_token.command.output.text import printable, span
 from kaltura_app_token.errors import ConfigError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kaltura_app_token.model import Session
+
 _NOT_FOUND = 127
 _NOT_EXECUTABLE = 126
 _TYPES = {"USER": 0, "ADMIN": 2}
@@ -67,7 +71,7 @@ def start(
     token_id: str,
     value: str | _native.Secret,
     hash_type: str,
-) -> _native.Session:
+) -> Session:
     """Exchanges a token for the session that the options of `add_request` ask for.
 
     Raises:
@@ -80,7 +84,7 @@ def start(
             hash_type=cast("_native._HashType", hash_type),
             user_id=args.user,
             session_type=args.type,
-            expiry=args.duration,
+            duration=args.duration,
             privileges=args.privileges,
         )
     except ConfigError as error:
@@ -93,7 +97,7 @@ def start(
 
 
 def overridden(
-    args: argparse.Namespace, client: _native.Client, session: _native.Session, began: float
+    args: argparse.Namespace, client: _native.Client, session: Session, began: float
 ) -> list[str]:
     """What the token fixes otherwise than was asked for, which it was at `began`."""
     told = []
@@ -101,7 +105,7 @@ def overridden(
         gives = f"user {session.user_id}" if session.user_id else "no user"
         told.append(f"--user is not heeded: the token gives {gives}")
     if args.type is not None and session.session_type not in (None, _TYPES[args.type]):
-        told.append(f"--type is not heeded: the token gives {session.session_type_name}")
+        told.append(f"--type is not heeded: the token gives {session.session_type}")
     if args.duration is not None and session.expiry is not None:
         # By the server's clock. What the exchange itself took is at the session's expense.
         life = session.expiry - int(began) - (client.clock_difference or 0)
@@ -110,7 +114,7 @@ def overridden(
     return told
 
 
-def _start(args: argparse.Namespace) -> tuple[_native.Client, _native.Session]:
+def _start(args: argparse.Namespace) -> tuple[_native.Client, Session]:
     found = account.places(args)
     settings = account.resolve(found, "exchange")
     token_id = account.token_id(args, found)
@@ -175,7 +179,7 @@ def _session(args: argparse.Namespace) -> int:
     return 0
 
 
-def _variables(client: _native.Client, session: _native.Session) -> dict[str, str]:
+def _variables(client: _native.Client, session: Session) -> dict[str, str]:
     """What a program needs to use the session."""
     variables = {"KALTURA_KS": session.ks.reveal(), "KALTURA_SERVICE_URL": client.service_url}
     partner_id = client.partner_id if session.partner_id is None else session.partner_id

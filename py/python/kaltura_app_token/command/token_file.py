@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kaltura_app_token.command.arguments import Parser
+    from kaltura_app_token.model import AppToken
 
 _MAX_BYTES = 65536
 _ROOM = 4096
@@ -131,7 +132,7 @@ def held(path: str) -> str | None:
     raise something_else
 
 
-def is_there(client: _native.Client, token_id: str) -> _native.AppToken | None:
+def is_there(client: _native.Client, token_id: str) -> AppToken | None:
     """The token as the account has it, without its value; None when it is gone."""
     profile = _native.ResponseProfile.exclude("token")
     try:
@@ -209,7 +210,7 @@ class Reserved:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._aside)
 
-    def write(self, token: _native.AppToken) -> None:
+    def write(self, token: AppToken) -> None:
         """Writes id, value and hash type, which `TokenSource.file` reads.
 
         Raises:

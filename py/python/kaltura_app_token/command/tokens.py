@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kaltura_app_token.command.output.fields import Fields
+    from kaltura_app_token.model import AppToken
 
 
 FORMATS = ("table", "csv", "json", "jsonl")
@@ -62,7 +63,7 @@ def _add_dry_run(parser: Parser) -> None:
     )
 
 
-def _print_token(args: argparse.Namespace, token: _native.AppToken, *, show_secrets: bool) -> None:
+def _print_token(args: argparse.Namespace, token: AppToken, *, show_secrets: bool) -> None:
     if args.quiet:
         print(token.id)
     else:
@@ -247,7 +248,7 @@ def _get(args: argparse.Namespace) -> int:
     ids = distinct(args.ids)
     client = admin_client(args)
 
-    def read(token_id: str) -> _native.AppToken:
+    def read(token_id: str) -> AppToken:
         return client.get_token(token_id, response_profile=_without_value(args))
 
     if len(ids) == 1:
@@ -259,7 +260,7 @@ def _get(args: argparse.Namespace) -> int:
 def _each_token(
     args: argparse.Namespace,
     ids: list[str],
-    do: Callable[[str], _native.AppToken],
+    do: Callable[[str], AppToken],
     not_done: str,
     maybe: str = "",
 ) -> int:
@@ -387,13 +388,13 @@ def _list(args: argparse.Namespace) -> int:
             with_secrets=args.show_secrets,
             **filters,
         )
-        tokens: Iterator[_native.AppToken] = iter(page.tokens)
+        tokens: Iterator[AppToken] = iter(page.tokens)
         note(f"page {index}: {len(page.tokens)} of {page.total_count} tokens")
     else:
         tokens = _all_tokens(args, client, filters)
     count = 0
 
-    def counted() -> Iterator[_native.AppToken]:
+    def counted() -> Iterator[AppToken]:
         nonlocal count
         for token in tokens:
             count += 1
@@ -415,7 +416,7 @@ def _list(args: argparse.Namespace) -> int:
 
 def _all_tokens(
     args: argparse.Namespace, client: _native.Client, filters: dict[str, Any]
-) -> Iterator[_native.AppToken]:
+) -> Iterator[AppToken]:
     """The tokens in the order that is asked for. All of them exactly once come oldest first alone,
     so another order is made here of all of them.
     """
@@ -424,7 +425,7 @@ def _all_tokens(
     few = _first_page(args, client, filters)
     if few is not None:
         return iter(few)
-    walk: Iterator[_native.AppToken] = client.tokens(with_secrets=args.show_secrets, **filters)
+    walk: Iterator[AppToken] = client.tokens(with_secrets=args.show_secrets, **filters)
     if args.description is not None:
         text = args.description.casefold()
         walk = (token for token in walk if text in (token.description or "").casefold())
@@ -442,7 +443,7 @@ def _all_tokens(
 
 def _first_page(
     args: argparse.Namespace, client: _native.Client, filters: dict[str, Any]
-) -> tuple[_native.AppToken, ...] | None:
+) -> tuple[AppToken, ...] | None:
     """The first tokens in the order that is asked for, by one request, where that tells them."""
     if args.order_by is None or args.limit is None or args.limit > _LARGEST_PAGE:
         return None
@@ -517,7 +518,7 @@ def _update(args: argparse.Namespace) -> int:
         )
     account.tell()
 
-    def update(token_id: str) -> _native.AppToken:
+    def update(token_id: str) -> AppToken:
         token = client.update_token(
             token_id, clear=clear, response_profile=_without_value(args), **fields
         )

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kaltura_app_token.command.creation import Creation
+    from kaltura_app_token.model import Ensured
 
 _FINDINGS = 6
 _NOT_FOUND = 3
@@ -115,7 +116,7 @@ def _ensure_in_file(
     path: str,
     creation: Creation,
     fields: dict[str, Any],
-) -> _native.Ensured:
+) -> Ensured:
     """The token, its value in the file; one that holds this very token already stays as it is.
 
     Raises:

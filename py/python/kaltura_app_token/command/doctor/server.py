@@ -17,6 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
+    from kaltura_app_token.model import Session
+
 _CLOCK_TOLERANCE = 60
 # By the cause of an error: what it is called, and the option that helps.
 _CAUSES = {
@@ -38,7 +40,7 @@ class ServerChecks:
         self.args = args
         self.report = report
         self.places: list[account.Place] = []
-        self._widget: _native.Session | None = None
+        self._widget: Session | None = None
 
     def examine(self) -> _native.Client | None:
         """A client of the account, if there is a server that knows the account.

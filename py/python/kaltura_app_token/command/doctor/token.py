@@ -25,6 +25,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
+    from kaltura_app_token.model import Session
+
 _ACTIVE = 2
 
 
@@ -80,8 +82,8 @@ class TokenChecks:
             self.report.problem("token", error)
             return False
         facts = [f"{token_id} is there", f"hash type {token.hash_type or 'SHA1'}"]
-        if token.session_type_name is not None:
-            facts.append(f"type {token.session_type_name}")
+        if token.session_type is not None:
+            facts.append(f"type {token.session_type}")
         expired = token.expiry is not None and 0 < token.expiry <= time.time()
         if token.expiry and not expired:
             facts.append(expires(token.expiry))
@@ -116,7 +118,7 @@ class TokenChecks:
             )
         return True
 
-    def _exchange(self, token_id: str, value: str | _native.Secret) -> _native.Session | None:
+    def _exchange(self, token_id: str, value: str | _native.Secret) -> Session | None:
         wanted = self.args.hash_type
         try:
             session = self._start(token_id, value, wanted)
@@ -143,7 +145,7 @@ class TokenChecks:
 
     def _other_hash_types(
         self, token_id: str, value: str | _native.Secret, refusal: InvalidTokenHash
-    ) -> _native.Session | None:
+    ) -> Session | None:
         wanted = self.args.hash_type
         for hash_type in account.HASH_TYPES:
             if hash_type == wanted:
@@ -172,27 +174,27 @@ class TokenChecks:
         )
         return None
 
-    def _start(self, token_id: str, value: str | _native.Secret, hash_type: str) -> _native.Session:
+    def _start(self, token_id: str, value: str | _native.Secret, hash_type: str) -> Session:
         self._began = time.time()
         return start(self.client, self.args, token_id, value, hash_type)
 
-    def _session(self, session: _native.Session) -> None:
+    def _session(self, session: Session) -> None:
         user = f", user {session.user_id}" if session.user_id else ""
         if session.expiry is None:
-            self.report.ok("session", f"{session.session_type_name}{user}")
+            self.report.ok("session", f"{session.session_type}{user}")
         elif session.expiry <= time.time() + (self.client.clock_difference or 0):
             self.report.problem(
                 "session",
-                f"{session.session_type_name}{user}, {expires(session.expiry)}: at its start",
+                f"{session.session_type}{user}, {expires(session.expiry)}: at its start",
                 "look at the session duration and the expiry of the token, and at the clock",
             )
         else:
             life = expires(session.expiry)
-            self.report.ok("session", f"{session.session_type_name}{user}, {life}")
+            self.report.ok("session", f"{session.session_type}{user}, {life}")
         for told in overridden(self.args, self.client, session, self._began):
             self.report.problem("session", told, "ask for what the token gives, or update it")
 
-    def _use(self, token_id: str, session: _native.Session) -> None:
+    def _use(self, token_id: str, session: Session) -> None:
         """Asks what the server reads in the session, with the session itself.
 
         Only an ADMIN session is told. A USER one is refused as such after everything else about it
@@ -212,7 +214,7 @@ class TokenChecks:
                 self.report.problem("session use", error)
                 return
             accepted = "the server accepts it, though not for session.get, which needs ADMIN"
-            if session.session_type_name == "ADMIN":
+            if str(session.session_type) == "ADMIN":
                 accepted = "the server accepts it, though its role does not allow session.get"
         except KalturaError as error:
             if limits.is_only_elsewhere(error):
@@ -222,7 +224,7 @@ class TokenChecks:
             return
         self.report.ok("session use", "; ".join([accepted, *limits.kept()]))
 
-    def _privileges(self, session: _native.Session) -> None:
+    def _privileges(self, session: Session) -> None:
         for dropped in session.dropped_privileges:
             self.report.problem(
                 "privileges",

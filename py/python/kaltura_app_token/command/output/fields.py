@@ -11,7 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from kaltura_app_token._native import AppToken, Client, Session
+    from kaltura_app_token._native import Client
+    from kaltura_app_token.model import AppToken, Session
 
     Fields = dict[str, object]
 
