@@ -326,7 +326,7 @@ try:
     kat.rotate(kat.Client.from_env(), [{sandbox.client().add_token().id!r}], journal="journal",
                sink=kat.Sink.file("token"), delete_now=True, progress=interrupted)
 except KeyboardInterrupt as interrupt:
-    print(steps[-1], ", proved)" in str(interrupt.__cause__))
+    print(steps[-1], "state='proved'" in str(interrupt.__cause__))
 """
     done = in_a_process(sandbox, f"import os; os.chdir({str(tmp_path)!r})" + program)
     assert (done.stdout.split(), done.stderr) == (["proved", "True"], "")
