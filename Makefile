@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 WHEELS := build/wheels
 # Pinned, so that a new release of a tool does not turn the build red. Building takes the first alone.
 BUILD_TOOLS := maturin==1.16.0
-TEST_TOOLS := pytest==9.2.0 mypy==2.4.1 ruff==0.17.6 uvloop==0.23.0 ziglang==0.17.1 \
+TEST_TOOLS := pytest==9.2.0 mypy==2.4.1 ruff==0.17.6 pyright[nodejs]==1.1.414 uvloop==0.23.0 ziglang==0.17.1 \
   pydantic==2.14.4 fastapi==0.165.0 httpx==0.28.1
 # What the official client needs to be imported, which its package does not say.
 OFFICIAL_CLIENT := KalturaApiClient==23.10.0 lxml
@@ -36,7 +36,7 @@ demo: install-python ## create a token and exchange it for a session, on a local
 	$(BIN)/kaltura-app-token demo
 
 .PHONY: test
-test: lint test-rust test-model test-c test-python test-wheel ## everything that CI checks
+test: lint test-rust test-model test-c test-python test-interpreters test-wheel test-elsewhere ## everything that CI checks
 
 # Before anything is downloaded or compiled.
 .PHONY: cargo-is-new-enough
@@ -77,7 +77,8 @@ lint: install-python $(VENV)/.test-tools ## formatting, and lints as errors
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --quiet --no-deps -p kaltura-app-token -p kaltura-sandbox
 	$(BIN)/ruff format --check --quiet py tests kaltura_app_token_manager.py
 	$(BIN)/ruff check --quiet py tests kaltura_app_token_manager.py
-	$(BIN)/mypy --strict py/python
+	$(BIN)/mypy --strict py/python tests/typing
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m mypy.stubtest kaltura_app_token._native kaltura_app_token.aio --mypy-config-file pyproject.toml
 
 .PHONY: test-rust
@@ -130,6 +131,15 @@ test-c: cargo-is-new-enough tools ## the C library and its C++ wrapper; KAT_TEST
 .PHONY: test-python
 test-python: cargo-is-new-enough tools install-python $(VENV)/.test-tools build/official/.ready ## the Python package and both commands
 	$(BIN)/python -m pytest -q
+
+.PHONY: test-interpreters
+test-interpreters: install-python ## the Python package in each CPython that is here, those of pyenv included
+	WHEELS=$(WHEELS)/dev VENVS=build/interpreters PYTEST="$(filter pytest==%,$(TEST_TOOLS))" \
+	  HAS=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])') tests/interpreters.sh
+
+.PHONY: test-elsewhere
+test-elsewhere: cargo-is-new-enough $(VENV)/.test-tools ## compile for systems other than this one, as far as that can be done here
+	OUT=build/elsewhere PYTHON=$(CURDIR)/$(BIN)/python tests/elsewhere.sh
 
 # With zig as the linker, which knows the interfaces of old C libraries: the wheel runs on systems that
 # are much older than the one it is built on.

@@ -147,11 +147,13 @@ pub(crate) fn guard(py: Python<'_>) -> PyResult<()> {
     let last_out = LastOut;
     let ending = PyCFunction::new_closure(py, None, None, move |_, _| last_out.ending())?;
     py.import("atexit")?.call_method1("register", (ending,))?;
-    let options = PyDict::new(py);
-    let forked = PyCFunction::new_closure(py, None, None, |_, _| after_fork())?;
-    options.set_item("after_in_child", forked)?;
-    py.import("os")?
-        .call_method("register_at_fork", (), Some(&options))?;
+    // Windows does not fork.
+    if let Some(at_fork) = py.import("os")?.getattr_opt("register_at_fork")? {
+        let options = PyDict::new(py);
+        let forked = PyCFunction::new_closure(py, None, None, |_, _| after_fork())?;
+        options.set_item("after_in_child", forked)?;
+        at_fork.call((), Some(&options))?;
+    }
     Ok(())
 }
 

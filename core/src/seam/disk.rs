@@ -7,6 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
 use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
+#[cfg(unix)]
 use std::time::Duration;
 
 use tempfile::{Builder, NamedTempFile};
@@ -23,6 +24,7 @@ const RANDOM_CHARACTERS: usize = 6;
 const SUFFIX: &str = ".tmp";
 
 /// How long a pipe may have nothing to read: whoever waits here cannot be interrupted.
+#[cfg(unix)]
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The bytes of a file.

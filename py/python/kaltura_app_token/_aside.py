@@ -27,16 +27,22 @@ class Aside:
         # The thread that starts the calls is the library's own and blocks every signal. Programs
         # that the function starts would inherit that, and could not be ended.
         # Windows has no such masks.
-        self._signals = _HAS_MASKS and signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        self._signals = signal.pthread_sigmask(signal.SIG_BLOCK, ()) if _HAS_MASKS else None
 
     def start(self, arguments: list[str], reply: _Reply) -> None:
         """Starts a call; it replies with what it returned or raised."""
-        threading.Thread(
+        call = threading.Thread(
             target=self._call, args=(arguments, reply), name=self._name, daemon=True
-        ).start()
+        )
+        try:
+            call.start()
+        except RuntimeError:
+            # Once the interpreter ends some versions start no thread, and nobody waits for a reply.
+            if threading.main_thread().is_alive():
+                raise
 
     def _call(self, arguments: list[str], reply: _Reply) -> None:
-        if self._signals is not False:
+        if self._signals is not None:
             signal.pthread_sigmask(signal.SIG_SETMASK, self._signals)
         try:
             result = self._function(*arguments)

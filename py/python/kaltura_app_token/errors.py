@@ -6,6 +6,8 @@ half. Nothing here knows how a failure comes about; the texts have been scrubbed
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Literal, TypeAlias
@@ -133,7 +135,7 @@ class KalturaError(Exception):
         self.request = request
         self.attempts = attempts
         self.candidate_ids = tuple(candidate_ids)
-        if hint is not None and hasattr(self, "add_note"):
+        if hint is not None and sys.version_info >= (3, 11):
             self.add_note(f"hint: {hint}")
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -211,7 +211,7 @@ def _audit(args: argparse.Namespace) -> int:
     elif args.format in ("json", "jsonl"):
         print_documents(found, args.format)
     else:
-        rows = [row | {"fix": shlex.join(row["fix"])} for row in found]
+        rows: list[dict[str, Any]] = [row | {"fix": shlex.join(row["fix"])} for row in found]
         if args.format == "csv":
             print_documents(rows, args.format)
         else:

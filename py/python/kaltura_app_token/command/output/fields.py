@@ -196,8 +196,9 @@ def print_requests(
             for name, value in fields.items():
                 print(f"  {name}={printable(value)}")
     if output_format == "csv":
+        several = len(requests) > 1
         rows: list[Fields] = [
-            {"name": name, "value": value} | ({"request": number} if len(requests) > 1 else {})
+            {"name": name, "value": value, **({"request": number} if several else {})}
             for number, (_, parameters) in enumerate(requests, 1)
             for name, value in [*parameters, ("ks", MASK)]
         ]
