@@ -142,7 +142,7 @@ def use_Client(settings: kat.Settings, profile: kat.ResponseProfile) -> None:
         hash_type="SHA256",
         user_id="u",
         session_type="USER",
-        expiry=DAY,
+        duration=DAY,
         privileges="p",
     )
     assert_type(session, kat.Session)
@@ -277,7 +277,7 @@ async def use_AsyncClient(settings: kat.Settings, profile: kat.ResponseProfile) 
         hash_type="SHA256",
         user_id="u",
         session_type="USER",
-        expiry=60,
+        duration=60,
         privileges="p",
     )
     assert_type(session, kat.Session)
@@ -381,8 +381,6 @@ def use_AppToken(token: kat.AppToken) -> None:
     assert_type(token.token, kat.Secret | None)
     numbers = [
         token.partner_id,
-        token.status,
-        token.session_type,
         token.session_duration,
         token.expiry,
         token.created_at,
@@ -390,15 +388,28 @@ def use_AppToken(token: kat.AppToken) -> None:
     ]
     assert_type(numbers, list[int | None])
     texts = [
-        token.status_name,
-        token.session_type_name,
         token.session_privileges,
         token.session_user_id,
         token.hash_type,
         token.description,
     ]
     assert_type(texts, list[str | None])
+    assert_type(token.status, kat.TokenStatus | None)
+    assert_type(token.session_type, kat.SessionType | None)
     assert_type(token.expires_at, datetime | None)
+
+
+def use_TokenStatus() -> list[kat.TokenStatus]:
+    return [
+        kat.TokenStatus.DISABLED,
+        kat.TokenStatus.ACTIVE,
+        kat.TokenStatus.DELETED,
+        kat.TokenStatus(7),
+    ]
+
+
+def use_SessionType() -> list[kat.SessionType]:
+    return [kat.SessionType.USER, kat.SessionType.ADMIN, kat.SessionType(7)]
 
 
 def use_TokenPage(page: kat.TokenPage) -> None:
@@ -413,32 +424,29 @@ def use_Tokens(tokens: kat.Tokens) -> None:
 
 def use_Session(session: kat.Session) -> None:
     assert_type(session.ks, kat.Secret)
-    numbers = [session.session_type, session.partner_id, session.expiry]
+    assert_type(session.session_type, kat.SessionType | None)
+    numbers = [session.partner_id, session.expiry]
     assert_type(numbers, list[int | None])
-    texts = [session.session_type_name, session.user_id, session.privileges]
+    texts = [session.user_id, session.privileges]
     assert_type(texts, list[str | None])
     assert_type(session.expires_at, datetime | None)
-    assert_type(session.dropped_privileges, list[str])
+    assert_type(session.dropped_privileges, tuple[str, ...])
 
 
 def use_SessionInfo(info: kat.SessionInfo) -> None:
-    assert_type([info.session_type, info.partner_id, info.expiry], list[int | None])
-    assert_type([info.session_type_name, info.user_id, info.privileges], list[str | None])
+    assert_type(info.session_type, kat.SessionType | None)
+    assert_type([info.partner_id, info.expiry], list[int | None])
+    assert_type([info.user_id, info.privileges], list[str | None])
     assert_type(info.expires_at, datetime | None)
 
 
 def use_KsInfo(info: kat.KsInfo) -> None:
     assert_type(info.version, int)
     assert_type(info.verified, bool)
-    numbers = [info.partner_id, info.session_type, info.expiry, info.master_partner_id]
+    assert_type(info.session_type, kat.SessionType | None)
+    numbers = [info.partner_id, info.expiry, info.master_partner_id]
     assert_type(numbers, list[int | None])
-    texts = [
-        info.session_type_name,
-        info.user_id,
-        info.privileges,
-        info.additional_data,
-        info.random,
-    ]
+    texts = [info.user_id, info.privileges, info.additional_data, info.random]
     assert_type(texts, list[str | None])
     assert_type(info.expires_at, datetime | None)
 
@@ -477,7 +485,7 @@ def use_Settings() -> None:
         settings.app_token_id,
     ]
     assert_type(texts, list[str | None])
-    assert_type(settings.warnings, list[str])
+    assert_type(settings.warnings, tuple[str, ...])
 
 
 def use_ResponseProfile() -> list[kat.ResponseProfile]:
@@ -502,23 +510,23 @@ def use_Sink() -> list[kat.Sink]:
 
 def use_Audit(found: kat.Audit) -> None:
     assert_type(found.tokens, int)
-    assert_type(found.findings, list[kat.Finding])
+    assert_type(found.findings, tuple[kat.Finding, ...])
 
 
 def use_Finding(finding: kat.Finding) -> None:
     assert_type([finding.token_id, finding.rule, finding.severity, finding.reason], list[str])
-    assert_type(finding.fix, list[str])
+    assert_type(finding.fix, tuple[str, ...])
 
 
 def use_Ensured(ensured: kat.Ensured) -> None:
     assert_type(ensured.token, kat.AppToken)
     assert_type(ensured.created, bool)
-    assert_type(ensured.duplicates, list[str])
+    assert_type(ensured.duplicates, tuple[str, ...])
 
 
 def use_RevocationPlan(plan: kat.RevocationPlan) -> None:
-    assert_type(plan.tokens, list[kat.AppToken])
-    assert_type(plan.missing, list[str])
+    assert_type(plan.tokens, tuple[kat.AppToken, ...])
+    assert_type(plan.missing, tuple[str, ...])
 
 
 def use_Rotated(rotated: kat.Rotated) -> None:
@@ -526,7 +534,7 @@ def use_Rotated(rotated: kat.Rotated) -> None:
     assert_type([rotated.new_id, rotated.state], list[str | None])
     assert_type(rotated.old_deleted, bool)
     assert_type(rotated.error, kat.KalturaError | None)
-    assert_type(rotated.finish, list[str])
+    assert_type(rotated.finish, tuple[str, ...])
 
 
 def use_functions(client: kat.Client, sink: kat.Sink) -> None:
@@ -581,7 +589,8 @@ def use_functions(client: kat.Client, sink: kat.Sink) -> None:
     ks = kat.sign_ks(
         secret="s",
         partner_id=1,
-        expiry=DAY,
+        duration=DAY,
+        expiry=None,
         session_type="ADMIN",
         user_id="u",
         privileges="p",
@@ -592,8 +601,8 @@ def use_functions(client: kat.Client, sink: kat.Sink) -> None:
     assert_type(ks, kat.Secret)
     assert_type(kat.open_ks(ks, "s", kat.Secret("older")), kat.KsInfo)
     assert_type(kat.describe_ks(ks=ks), kat.KsInfo)
-    assert_type(kat.lint_privileges(text="p", use="start_session"), list[kat.PrivilegeLint])
-    assert_type(kat.dropped_privileges(requested="p", granted=""), list[str])
+    assert_type(kat.lint_privileges(text="p", use="start_session"), tuple[kat.PrivilegeLint, ...])
+    assert_type(kat.dropped_privileges(requested="p", granted=""), tuple[str, ...])
     assert_type(kat.normalize_service_url(url="https://a", allow_http=True), str)
 
 

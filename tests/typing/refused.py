@@ -40,8 +40,8 @@ def options_are_named(client: kat.Client) -> None:
 
 
 def what_is_needed_is_given(client: kat.Client) -> None:
-    client.start_session("1")  # type: ignore[call-arg]
-    kat.sign_ks("s", partner_id=1)  # type: ignore[call-arg]
+    client.start_session()  # type: ignore[call-arg]
+    kat.sign_ks("s")  # type: ignore[call-arg]
     kat.ensure(client)  # type: ignore[call-arg]
     kat.rotate(client, ["1"])  # type: ignore[call-arg]
 

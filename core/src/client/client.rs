@@ -110,8 +110,7 @@ impl Client {
         self.sender.begin().unless_cancelled(work).await
     }
 
-    /// The same for a session provider: cancelled by nobody, and silent of outages, which a provider
-    /// tells of itself.
+    /// The same for a provider: cancelled by nobody, and silent of outages, of which that tells itself.
     pub(crate) fn for_provider(mut self) -> Self {
         self.sender = self.sender.for_all().silent_of_outages();
         self
