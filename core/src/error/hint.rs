@@ -26,7 +26,7 @@ macro_rules! hints {
         #[derive(Clone, Debug, PartialEq, Eq)]
         #[non_exhaustive]
         pub enum Hint {
-            $(#[doc = concat!("\"", $text, "\"")] $name,)*
+            $(#[doc = concat!("`", $text, "`")] $name,)*
             /// That of the cause for which no connection came about.
             Connection(ConnectCause),
             /// One that names something of the failure, such as a line of a file.

@@ -459,4 +459,9 @@ def same_account(args: argparse.Namespace) -> list[str]:
     words = [
         f"--{name.replace('_', '-')}={value}" for name, value in given.items() if value is not None
     ]
-    return [*words, "--allow-http"] if args.allow_http else words
+    switches = [
+        f"--{name}"
+        for name in ("allow-http", "trust-files")
+        if getattr(args, name.replace("-", "_"))
+    ]
+    return [*words, *switches]
