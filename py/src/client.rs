@@ -43,6 +43,9 @@ import_exception!(kaltura_app_token.errors, ClosedError);
 
 impl Client {
     fn build(py: Python<'_>, builder: core::ClientBuilder) -> PyResult<Self> {
+        // Here, and not in the first call that answers: a process that forks while another thread
+        // imports a module has a child that waits for it.
+        py.import("kaltura_app_token.model")?;
         let client = blocking::Client::new(builder).or_raise(py)?;
         Ok(Self {
             client: Apart::new(Arc::new(client)),

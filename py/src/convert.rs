@@ -7,9 +7,9 @@ use std::time::Duration;
 use kaltura_app_token as core;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyString, PyType};
 
+use crate::once::Once;
 use crate::secret::Secret;
 
 /// An argument that may be left out.
@@ -30,9 +30,9 @@ pub(crate) fn given<T: Argument>(name: &str, value: Given<'_, '_>) -> PyResult<O
 
 /// The exception for a value that has no meaning.
 pub(crate) fn config_error(py: Python<'_>, message: impl Into<String>) -> PyErr {
-    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    static CLASS: Once<PyType> = Once::new();
     CLASS
-        .import(py, "kaltura_app_token.errors", "ConfigError")
+        .class(py, "kaltura_app_token.errors", "ConfigError")
         .and_then(|class| class.call1((message.into(),)))
         .map_or_else(|error| error, PyErr::from_value)
 }

@@ -3,20 +3,19 @@
 use kaltura_app_token as core;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 
-static CLASSES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+use crate::once::Once;
+
+static CLASSES: Once<PyDict> = Once::new();
 
 fn classes(py: Python<'_>) -> PyResult<&Bound<'_, PyDict>> {
-    let classes = CLASSES.get_or_try_init(py, || {
+    CLASSES.get_or(py, || {
         py.import("kaltura_app_token.errors")?
             .getattr("_BY_KIND")?
             .cast_into::<PyDict>()
-            .map(Bound::unbind)
             .map_err(PyErr::from)
-    })?;
-    Ok(classes.bind(py))
+    })
 }
 
 /// The exception for an error of the core.

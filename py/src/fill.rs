@@ -37,9 +37,9 @@ pub(crate) fn fill(
 /// A result of this class of `kaltura_app_token.model`, with these fields.
 macro_rules! build {
     ($py:expr, $class:ident { $($name:ident: $value:expr),* $(,)? }) => {{
-        static CLASS: pyo3::sync::PyOnceLock<Py<pyo3::types::PyType>> = pyo3::sync::PyOnceLock::new();
+        static CLASS: $crate::once::Once<pyo3::types::PyType> = $crate::once::Once::new();
         let py = $py;
-        let object = $crate::fill::blank(CLASS.import(py, "kaltura_app_token.model", stringify!($class))?)?;
+        let object = $crate::fill::blank(CLASS.class(py, "kaltura_app_token.model", stringify!($class))?)?;
         $(
             let value = pyo3::IntoPyObjectExt::into_bound_py_any($value, py)?;
             $crate::fill::fill(&object, pyo3::intern!(py, stringify!($name)), &value)?;

@@ -24,6 +24,7 @@ mod interpreter;
 mod ks;
 mod logging;
 mod model;
+mod once;
 mod options;
 #[cfg(debug_assertions)]
 mod panics;

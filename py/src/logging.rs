@@ -13,10 +13,10 @@ use kaltura_app_token as core;
 use log::{LevelFilter, Log, Metadata, Record};
 use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::errors::to_pyerr;
+use crate::once::Once;
 
 const NAME: &str = "kaltura_app_token";
 /// Python's numbers for its levels.
@@ -36,7 +36,7 @@ static WAITING: ArcSwapOption<Vec<Said>> = ArcSwapOption::const_empty();
 /// More than is said before somebody passes it on.
 const MOST: usize = 1000;
 
-static LOGGER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static LOGGER: Once<PyAny> = Once::new();
 
 fn say(said: &Said) {
     WAITING.rcu(|waiting| {
@@ -206,7 +206,7 @@ fn event_object<'py>(py: Python<'py>, event: &core::Event) -> PyResult<Bound<'py
 /// without a handler of its own Python would print warnings.
 fn logger(py: Python<'_>) -> PyResult<Option<&Bound<'_, PyAny>>> {
     if let Some(known) = LOGGER.get(py) {
-        return Ok(Some(known.bind(py)));
+        return Ok(Some(known));
     }
     let modules = py.import("sys")?.getattr("modules")?;
     let Some(logging) = modules.cast::<PyDict>()?.get_item("logging")? else {
@@ -220,7 +220,7 @@ fn logger(py: Python<'_>) -> PyResult<Option<&Bound<'_, PyAny>>> {
     };
     let logger = get_logger.call1((NAME,))?;
     logger.call_method1("addHandler", (handler.call0()?,))?;
-    Ok(Some(LOGGER.get_or_init(py, || logger.unbind()).bind(py)))
+    LOGGER.get_or(py, || Ok(logger)).map(Some)
 }
 
 /// Takes over the level that the program wants now; called before each call, so that `logging` can be

@@ -4,11 +4,11 @@ use std::vec::IntoIter;
 
 use kaltura_app_token as core;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple, PyType};
 
 use crate::convert::{Argument, config_error};
 use crate::fill::build;
+use crate::once::Once;
 use crate::secret::Secret;
 
 pub(crate) type Built = PyResult<Py<PyAny>>;
@@ -16,20 +16,20 @@ pub(crate) type Built = PyResult<Py<PyAny>>;
 /// The member of an enumeration for a number; made by it when the number has no name.
 fn member<'py>(
     py: Python<'py>,
-    known: &PyOnceLock<Py<PyDict>>,
+    known: &Once<PyDict>,
     class: &str,
     number: i64,
 ) -> PyResult<Bound<'py, PyAny>> {
     let class = || py.import("kaltura_app_token.model")?.getattr(class);
-    let known = known.get_or_try_init(py, || {
+    let known = known.get_or(py, || {
         let known = PyDict::new(py);
         for member in class()?.try_iter()? {
             let member = member?;
             known.set_item(member.extract::<i64>()?, &member)?;
         }
-        PyResult::Ok(known.unbind())
+        PyResult::Ok(known)
     })?;
-    match known.bind(py).get_item(number)? {
+    match known.get_item(number)? {
         Some(member) => Ok(member),
         None => class()?.call1((number,)),
     }
@@ -39,7 +39,7 @@ fn session_type(
     py: Python<'_>,
     kind: Option<core::SessionType>,
 ) -> PyResult<Option<Bound<'_, PyAny>>> {
-    static KNOWN: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+    static KNOWN: Once<PyDict> = Once::new();
     kind.map(|kind| member(py, &KNOWN, "SessionType", kind.value()))
         .transpose()
 }
@@ -48,7 +48,7 @@ fn token_status(
     py: Python<'_>,
     status: Option<core::TokenStatus>,
 ) -> PyResult<Option<Bound<'_, PyAny>>> {
-    static KNOWN: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+    static KNOWN: Once<PyDict> = Once::new();
     status
         .map(|status| member(py, &KNOWN, "TokenStatus", status.value()))
         .transpose()
@@ -159,13 +159,13 @@ pub(crate) fn ks_info(py: Python<'_>, info: core::KsInfo) -> Built {
 fn class<'py>(
     py: Python<'py>,
     name: &str,
-    known: &'static PyOnceLock<Py<PyType>>,
+    known: &'static Once<PyType>,
 ) -> PyResult<&'py Bound<'py, PyType>> {
-    known.import(py, "kaltura_app_token.model", name)
+    known.class(py, "kaltura_app_token.model", name)
 }
 
 fn is_token(value: &Bound<'_, PyAny>) -> PyResult<bool> {
-    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    static CLASS: Once<PyType> = Once::new();
     value.is_instance(class(value.py(), "AppToken", &CLASS)?)
 }
 
@@ -236,7 +236,7 @@ pub(crate) struct TokenIds(pub(crate) Vec<String>);
 
 impl Argument for TokenIds {
     fn read(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
-        static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+        static CLASS: Once<PyType> = Once::new();
         let plan = class(value.py(), "RevocationPlan", &CLASS)?;
         let ids = if value.is_instance(plan)? {
             Vec::<TokenId>::read(name, &value.getattr("tokens")?)?
@@ -252,7 +252,7 @@ pub(crate) struct SessionArg(pub(crate) core::Session);
 
 impl Argument for SessionArg {
     fn read(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
-        static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+        static CLASS: Once<PyType> = Once::new();
         if !value.is_instance(class(value.py(), "Session", &CLASS)?)? {
             return Err(crate::convert::wrong_type(name, "a Session", value));
         }

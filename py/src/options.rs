@@ -6,7 +6,7 @@ use kaltura_app_token as core;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
-use crate::convert::{Argument, one_of, unknown_argument, wrong_type};
+use crate::convert::{Argument, config_error, one_of, unknown_argument, wrong_type};
 use crate::logging;
 
 const KNOWN: &[&str] = &[
@@ -93,7 +93,13 @@ fn pair<'py>(
 /// PEM as text or bytes.
 fn pem(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     if let Ok(bytes) = value.cast::<PyBytes>() {
-        return Ok(bytes.as_bytes().to_vec());
+        return match std::str::from_utf8(bytes.as_bytes()) {
+            Ok(text) => Ok(text.as_bytes().to_vec()),
+            Err(_) => Err(config_error(
+                value.py(),
+                format!("{name}: expected PEM, which is text"),
+            )),
+        };
     }
     if value.is_instance_of::<PyString>() {
         return String::read(name, value).map(String::into_bytes);

@@ -173,7 +173,7 @@ def test_a_client_certificate_is_shown_to_a_server_that_asks_for_one(
     ("options", "kind", "words"),
     [
         ({"ca_pem": "no PEM"}, kat.ConfigError, "CA certificates: there is no certificate in it"),
-        ({"ca_pem": 3}, TypeError, "ca_pem: expected str or bytes, not int"),
+        ({"ca_pem": 3}, TypeError, "ca_pem: expected PEM as text or bytes, not int"),
         ({"client_certificate": "chain"}, TypeError, "client_certificate: expected a pair"),
         ({"client_certificate": ("x", "canary")}, kat.ConfigError, "client certificate: "),
     ],

@@ -32,7 +32,7 @@ def assert_said(line: dict[str, Any], ended: Ended) -> None:
     assert ended.code == line.get("code", 2), told
     assert ended.out == "", told
     assert SECRET not in ended.err.lower(), told
-    said_before = (": warning: ", ": note: ")
+    said_before = (": warning: ", ": note: ", ": account ")
     lines = [text for text in ended.err.splitlines() if not any(it in text for it in said_before)]
     old = line.get("program") == "old"
     program = "kaltura_app_token_manager.py" if old else "kaltura-app-token"
