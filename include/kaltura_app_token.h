@@ -1224,7 +1224,8 @@ KAT_MUST_USE kat_status kat_queue_new(size_t limit, kat_queue **out, kat_error *
 void kat_queue_free(kat_queue *queue);
 
 // The descriptor to watch for reading: readable if and only if a completion waits. It is the queue's: never
-// read from it and never close it. It is close-on-exec. -1 for NULL and in a child.
+// read from it and never close it. It is close-on-exec. -1 for NULL, in a child, and on Windows, where
+// completions are waited for with kat_queue_next.
 int32_t kat_queue_fd(const kat_queue *queue);
 
 // How many calls are in flight, completed but not yet collected ones included.
