@@ -99,16 +99,20 @@ impl Client {
         admin_privileges: Given<'_, '_>,
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
-        let mut settings = core::Settings::new(core::Source::Explicit);
-        settings.partner_id = given("partner_id", partner_id)?;
-        settings.admin_secret = given("admin_secret", admin_secret)?;
-        settings.ks = given("ks", ks)?;
-        settings.service_url = given("service_url", service_url)?;
-        settings.user_id = given("user_id", user_id)?;
-        settings.admin_session_duration = given("admin_session_duration", admin_session_duration)?;
-        let privileges: Option<PrivilegeText> = given("admin_privileges", admin_privileges)?;
-        settings.admin_privileges = privileges.map(|privileges| privileges.0);
-        let builder = core::Client::builder().settings(settings);
+        let settings = Settings::new(
+            partner_id,
+            admin_secret,
+            ks,
+            service_url,
+            user_id,
+            admin_session_duration,
+            admin_privileges,
+            None,
+            None,
+            None,
+            false,
+        )?;
+        let builder = core::Client::builder().settings(settings.0);
         Self::build(py, apply_options(builder, options)?)
     }
 

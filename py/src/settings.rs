@@ -27,7 +27,7 @@ impl Settings {
         clippy::too_many_arguments,
         reason = "keyword arguments of a Python constructor"
     )]
-    fn new(
+    pub(crate) fn new(
         partner_id: Given<'_, '_>,
         admin_secret: Given<'_, '_>,
         ks: Given<'_, '_>,

@@ -118,6 +118,11 @@ def add_token(parser: Parser) -> None:
     parser.add_argument(
         "--app-token-id", metavar="ID", type=types.token_id, help="the same as an option"
     )
+    add_token_value(parser)
+
+
+def add_token_value(parser: Parser) -> None:
+    """Adds the options for a token's value, and for how it is hashed."""
     add_secret(
         parser,
         "app-token",

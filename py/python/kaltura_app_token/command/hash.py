@@ -9,12 +9,10 @@ from typing import NamedTuple
 
 from kaltura_app_token import _native
 from kaltura_app_token._version import PROGRAM
-from kaltura_app_token.command import arguments as types
-from kaltura_app_token.command.account import HASH_TYPES, ask_secret
+from kaltura_app_token.command.account import add_token_value, ask_secret
 from kaltura_app_token.command.arguments import (
     Command,
     Parser,
-    add_secret,
     read_secret_as_is,
     secret_option,
     warn_of_argument,
@@ -49,20 +47,7 @@ def _add(parser: Parser) -> None:
         help="the widget KS; - is standard input (otherwise: KALTURA_KS)",
     )
     parser.add_argument("--ks-file", metavar="PATH", help="file with the widget KS")
-    add_secret(
-        parser,
-        "app-token",
-        "KALTURA_APP_TOKEN",
-        file="file with the token's value; - is standard input",
-        value="the token's value itself",
-    )
-    parser.add_argument(
-        "--hash-type",
-        type=types.upper,
-        choices=HASH_TYPES,
-        default="SHA256",
-        help="the token's (default: SHA256)",
-    )
+    add_token_value(parser)
     parser.add_argument(
         "--explain",
         action="store_true",
